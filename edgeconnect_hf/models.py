@@ -1,0 +1,208 @@
+"""The two generators of EdgeConnect (Nazeri et al., 2019, section 3 and appendix A)."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from diffusers.configuration_utils import ConfigMixin, register_to_config
+from diffusers.models.modeling_utils import ModelMixin
+from diffusers.utils.outputs import BaseOutput
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+SIZE_MULTIPLE = 4  # two strided convolutions halve the picture twice
+MIN_SIZE = 16  # below it the reflections of the residual blocks are longer than their feature maps
+
+
+@dataclass
+class GeneratorOutput(BaseOutput):
+    """What a generator returns.
+
+    Args:
+        sample (`torch.Tensor`): `[N,1,H,W]` edges or `[N,3,H,W]` picture, values in [0,1].
+    """
+
+    sample: torch.Tensor
+
+
+def blend(known: torch.Tensor, predicted: torch.Tensor | float, mask: torch.Tensor) -> torch.Tensor:
+    """`known` outside the hole, `predicted` inside it (the paper's composition, equations 4 and 6).
+
+    Args:
+        known (`torch.Tensor`): `[N,C,H,W]`, in [0,1].
+        predicted (`torch.Tensor` or `float`): the same shape, or one value: 1 gives the networks' masked pictures
+            (their hole is white), 0 their masked edges.
+        mask (`torch.Tensor`): `[N,1,H,W]`, values {0,1}; 1 marks the hole.
+    """
+    return known * (1 - mask) + predicted * mask
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions around a skip connection, the first dilated by 2; reflected at the border (appendix A)."""
+
+    def __init__(self, channels: int, use_spectral_norm: bool = False):
+        super().__init__()
+        self.conv1 = _conv(channels, channels, 3, padding=2, dilation=2, use_spectral_norm=use_spectral_norm)
+        self.conv2 = _conv(channels, channels, 3, padding=1, use_spectral_norm=use_spectral_norm)
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        residual = F.instance_norm(self.conv1(hidden)).relu()
+        return hidden + F.instance_norm(self.conv2(residual))
+
+
+def _conv(
+    in_channels: int, out_channels: int, kernel_size: int, *, use_spectral_norm: bool, bias: bool = False, **kwargs: Any
+) -> nn.Module:
+    """A convolution that reflects its input at the border. Without bias where an instance norm follows."""
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding_mode="reflect", bias=bias, **kwargs)
+    return _initialised(conv, use_spectral_norm)
+
+
+def _initialised(conv: nn.Conv2d | nn.ConvTranspose2d, use_spectral_norm: bool) -> nn.Module:
+    nn.init.normal_(conv.weight, std=0.02)
+    if conv.bias is not None:
+        nn.init.zeros_(conv.bias)
+    return spectral_norm(conv) if use_spectral_norm else conv
+
+
+class _Generator(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both name a `config_name`
+    """Encoder, residual blocks, decoder: what both generators share (appendix A)."""
+
+    _supports_gradient_checkpointing = True
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        base_channels: int,
+        num_residual_blocks: int,
+        use_spectral_norm: bool,
+    ):
+        super().__init__()
+        self.gradient_checkpointing = False
+        c = base_channels
+
+        def down(channels: int) -> nn.Module:
+            conv = nn.Conv2d(channels, 2 * channels, 4, stride=2, padding=1, bias=False)
+            return _initialised(conv, use_spectral_norm)
+
+        def up(channels: int) -> nn.Module:
+            conv = nn.ConvTranspose2d(channels, channels // 2, 4, stride=2, padding=1, bias=False)
+            return _initialised(conv, use_spectral_norm)
+
+        self.conv_in = _conv(in_channels, c, 7, padding=3, use_spectral_norm=use_spectral_norm)
+        self.down = nn.ModuleList([down(c), down(2 * c)])
+        self.residual_blocks = nn.ModuleList(
+            ResidualBlock(4 * c, use_spectral_norm) for _ in range(num_residual_blocks)
+        )
+        self.up = nn.ModuleList([up(4 * c), up(2 * c)])
+        self.conv_out = _conv(c, out_channels, 7, padding=3, use_spectral_norm=False, bias=True)
+
+    @classmethod
+    def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
+        """As diffusers' `from_pretrained`, but from safetensors only, and never with a weight missing.
+
+        Raises:
+            ValueError: the file lacks weights of this network, or holds weights that it has not.
+        """
+        kwargs["use_safetensors"] = True
+        wants_info = kwargs.pop("output_loading_info", False)
+        loaded: Any = super().from_pretrained(pretrained_model_name_or_path, output_loading_info=True, **kwargs)
+        model, info = loaded
+        missing, unexpected = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
+        if missing or unexpected:
+            raise ValueError(
+                f"the weights in {str(pretrained_model_name_or_path)!r} do not fit {cls.__name__}: "
+                f"missing {missing or 'none'}, unexpected {unexpected or 'none'}."
+            )
+        return (model, info) if wants_info else model
+
+    def _predict(self, hidden: torch.Tensor) -> torch.Tensor:
+        hidden = F.instance_norm(self.conv_in(hidden)).relu()  # [N,c,H,W]
+        for conv in self.down:
+            hidden = F.instance_norm(conv(hidden)).relu()  # [N,2c,H/2,W/2], [N,4c,H/4,W/4]
+        for block in self.residual_blocks:
+            if self.gradient_checkpointing and torch.is_grad_enabled():
+                hidden = self._gradient_checkpointing_func(block, hidden)  # type: ignore[misc]  # set when enabled
+            else:
+                hidden = block(hidden)
+        for conv in self.up:
+            hidden = F.instance_norm(conv(hidden)).relu()  # [N,2c,H/2,W/2], [N,c,H,W]
+        return self.conv_out(hidden)
+
+
+class EdgeGenerator(_Generator):
+    """G1: draws the missing lines (section 3.1).
+
+    Args:
+        base_channels (`int`): channels of the first layer; the paper's width is 64.
+        num_residual_blocks (`int`): the paper's depth is 8.
+        use_spectral_norm (`bool`): normalise every convolution but the last, as in the paper's training. Released
+            weights have it folded in.
+        sample_size (`int`): side of the square pictures it was trained on, in pixels.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        base_channels: int = 64,
+        num_residual_blocks: int = 8,
+        use_spectral_norm: bool = False,
+        sample_size: int = 256,
+    ):
+        super().__init__(3, 1, base_channels, num_residual_blocks, use_spectral_norm)
+
+    def forward(
+        self, masked_gray: torch.Tensor, masked_edges: torch.Tensor, mask: torch.Tensor, return_dict: bool = True
+    ) -> GeneratorOutput | tuple[torch.Tensor]:
+        """Equation 1: `pred_edges = G1(masked_gray, masked_edges, mask)`.
+
+        Args:
+            masked_gray (`torch.Tensor`): `[N,1,H,W]` in [0,1], the hole 1; H and W multiples of 4, at least 16.
+            masked_edges (`torch.Tensor`): `[N,1,H,W]` in [0,1], the hole 0, or the few lines in it that are known.
+            mask (`torch.Tensor`): `[N,1,H,W]`, values {0,1}; 1 marks the hole.
+            return_dict (`bool`): a `GeneratorOutput`, or a tuple with the tensor.
+
+        Returns:
+            `pred_edges`: `[N,1,H,W]` in [0,1], lines drawn everywhere, in and outside the hole.
+        """
+        pred_edges = self._predict(torch.cat([masked_gray, masked_edges, mask], dim=1)).sigmoid()
+        return GeneratorOutput(sample=pred_edges) if return_dict else (pred_edges,)
+
+
+class CompletionGenerator(_Generator):
+    """G2: paints the hole from the lines and the known colours (section 3.2).
+
+    Args:
+        base_channels (`int`): channels of the first layer; the paper's width is 64.
+        num_residual_blocks (`int`): the paper's depth is 8.
+        use_spectral_norm (`bool`): normalise every convolution but the last. The paper does not, for this network.
+        sample_size (`int`): side of the square pictures it was trained on, in pixels.
+    """
+
+    @register_to_config
+    def __init__(
+        self,
+        base_channels: int = 64,
+        num_residual_blocks: int = 8,
+        use_spectral_norm: bool = False,
+        sample_size: int = 256,
+    ):
+        super().__init__(4, 3, base_channels, num_residual_blocks, use_spectral_norm)
+
+    def forward(
+        self, masked_image: torch.Tensor, comp_edges: torch.Tensor, return_dict: bool = True
+    ) -> GeneratorOutput | tuple[torch.Tensor]:
+        """Equation 5: `pred_image = G2(masked_image, comp_edges)`.
+
+        Args:
+            masked_image (`torch.Tensor`): `[N,3,H,W]` RGB in [0,1], the hole 1; H and W multiples of 4, at least 16.
+            comp_edges (`torch.Tensor`): `[N,1,H,W]` in [0,1], the lines in and outside the hole.
+            return_dict (`bool`): a `GeneratorOutput`, or a tuple with the tensor.
+
+        Returns:
+            `pred_image`: `[N,3,H,W]` RGB in [0,1], painted everywhere, in and outside the hole.
+        """
+        pred_image = (self._predict(torch.cat([masked_image, comp_edges], dim=1)).tanh() + 1) / 2
+        return GeneratorOutput(sample=pred_image) if return_dict else (pred_image,)
