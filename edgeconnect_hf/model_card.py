@@ -1,0 +1,78 @@
+"""The card that lies beside a model: what it is, how to load it, what it was trained on."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from huggingface_hub import ModelCard, ModelCardData
+
+_BODY = """
+# {title}
+
+{summary}
+
+[EdgeConnect](https://arxiv.org/abs/1901.00212) repairs a photo in two steps: an edge generator draws the missing lines
+of a hole, a completion generator paints between them. A person may edit the lines in between.
+
+```python
+from edgeconnect_hf import EdgeConnectPipeline
+from PIL import Image
+
+pipe = EdgeConnectPipeline.from_pretrained({location!r})
+result = pipe(Image.open("photo.jpg"), Image.open("mask.png"))  # white in the mask is repainted
+result.images[0].save("repaired.png")
+result.edges[0].save("lines.png")
+```
+{sections}
+## Citation
+
+```bibtex
+@inproceedings{{nazeri2019edgeconnect,
+  title     = {{EdgeConnect: Structure Guided Image Inpainting using Edge Prediction}},
+  author    = {{Nazeri, Kamyar and Ng, Eric and Joseph, Tony and Qureshi, Faisal and Ebrahimi, Mehran}},
+  booktitle = {{Proceedings of the IEEE/CVF International Conference on Computer Vision Workshops}},
+  year      = {{2019}}
+}}
+```
+"""
+
+
+def write_model_card(
+    folder: str | Path,
+    *,
+    summary: str,
+    license: str,
+    title: str = "EdgeConnect",
+    location: str | None = None,
+    datasets: Sequence[str] = (),
+    sections: Mapping[str, str] | None = None,
+) -> Path:
+    """Write `README.md` into a model folder.
+
+    Args:
+        folder (`str` or `Path`): the pipeline's folder.
+        summary (`str`): what this model is, in a sentence or two.
+        license (`str`): the weights' licence, as the Hub abbreviates it (`"apache-2.0"`, `"cc-by-nc-4.0"`).
+        title (`str`): the card's heading.
+        location (`str`, *optional*): what the example passes to `from_pretrained`; the folder's name by default.
+        datasets (`Sequence[str]`): Hub ids of the training data.
+        sections (`Mapping[str, str]`, *optional*): further headings and their Markdown text, in order.
+
+    Returns:
+        The path written.
+    """
+    metadata = ModelCardData(
+        library_name="diffusers",
+        pipeline_tag="image-to-image",
+        license=license,
+        datasets=list(datasets) or None,
+        tags=["edgeconnect", "image-inpainting", "inpainting", "gan"],
+    )
+    body = _BODY.format(
+        title=title,
+        summary=summary,
+        location=location or Path(folder).name,
+        sections="".join(f"\n## {heading}\n\n{text}\n" for heading, text in (sections or {}).items()),
+    )
+    path = Path(folder) / "README.md"
+    ModelCard(f"---\n{metadata.to_yaml()}\n---\n{body}").save(path)
+    return path

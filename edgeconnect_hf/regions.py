@@ -1,0 +1,217 @@
+"""Where to work in a picture of any size: holes -> windows with context around them.
+
+The networks see about a hundred pixels around a point and were trained on small squares, so a window around each group
+of holes serves as well as the whole picture, at a fraction of the cost. A window that is larger than the strategy's
+limit is worked on smaller, and only its hole is enlarged again.
+"""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from .models import MIN_SIZE
+
+STRATEGIES = ("auto", "original", "crop", "resize")
+
+_CELL = 32  # holes nearer to each other than this many pixels are one group from the start
+
+Box = tuple[int, int, int, int]  # top, left, bottom, right; the last two are one past the end
+
+
+@dataclass(frozen=True)
+class Window:
+    """A part of a picture that the networks see.
+
+    Args:
+        view (`Box`): what they see.
+        hole (`Box`): the part of it whose holes this window repaints; holes elsewhere in the view are another's.
+        work_size (`tuple[int, int]`): height and width it is worked on at; the view's own, or smaller.
+    """
+
+    view: Box
+    hole: Box
+    work_size: tuple[int, int]
+
+    @property
+    def view_size(self) -> tuple[int, int]:
+        """Height and width of the view."""
+        top, left, bottom, right = self.view
+        return bottom - top, right - left
+
+    @property
+    def view_slices(self) -> tuple[slice, slice]:
+        """Rows and columns of the view."""
+        return _slices(self.view)
+
+    @property
+    def hole_slices(self) -> tuple[slice, slice]:
+        """Rows and columns of the hole's box."""
+        return _slices(self.hole)
+
+    @property
+    def hole_in_view(self) -> tuple[slice, slice]:
+        """Rows and columns of the hole's box, counted from the view's corner."""
+        (top, left, _, _), (hole_top, hole_left, hole_bottom, hole_right) = self.view, self.hole
+        return slice(hole_top - top, hole_bottom - top), slice(hole_left - left, hole_right - left)
+
+    @property
+    def is_reduced(self) -> bool:
+        """Whether the view is worked on smaller than it is."""
+        return self.work_size != self.view_size
+
+    def reduce_image(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """`[H,W,C]` of the view to the work size, averaged."""
+        if not self.is_reduced:
+            return image
+        reduced = cv2.resize(image, self.work_size[::-1], interpolation=cv2.INTER_AREA)
+        return cast("npt.NDArray[np.float32]", reduced.reshape(*self.work_size, image.shape[2]))
+
+    def reduce_mask(self, mask: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """`[H,W]` of the view to the work size; what touches the hole is hole, so that none of it is averaged in."""
+        return self.reduce_image(mask[..., None].astype(np.float32))[..., 0] > 0
+
+    def reduce_lines(self, lines: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """`[H,W]` of the view to the work size by the strongest, so that a line stays one. Undoes `enlarge_lines`."""
+        if not self.is_reduced:
+            return lines
+        for axis, (size, work_size) in enumerate(zip(self.view_size, self.work_size, strict=True)):
+            starts = np.searchsorted(_nearest(size, work_size), np.arange(work_size))
+            lines = np.maximum.reduceat(lines, starts, axis=axis)
+        return lines
+
+    def enlarge_lines(self, lines: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """`[H,W]` of the work size to the view, by the nearest."""
+        if not self.is_reduced:
+            return lines
+        rows, columns = (_nearest(*sizes) for sizes in zip(self.view_size, self.work_size, strict=True))
+        return lines[rows][:, columns]
+
+    def enlarge_image(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """`[H,W,C]` of the work size to the view, bicubic."""
+        if not self.is_reduced:
+            return image
+        enlarged = cv2.resize(image, self.view_size[::-1], interpolation=cv2.INTER_CUBIC)
+        return np.clip(enlarged, 0, 1)
+
+
+def find_windows(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -> list[Window]:
+    """The windows in which to repair a picture.
+
+    Args:
+        mask (`np.ndarray`): `[H,W]`, True in the hole.
+        strategy (`str`): `"original"`: the whole picture. `"crop"`: a window for each group of holes, at its own size.
+            `"resize"`: the same, but worked on at no more than `sample_size` a side. `"auto"`: at no more than
+            three times that, which leaves most holes at their own size and bounds time and memory for any picture.
+        sample_size (`int`): side of the pictures the networks were trained on.
+
+    Returns:
+        Windows whose hole boxes do not meet and hold every hole; none for a mask without holes.
+    """
+    if not mask.any():
+        return []
+    size = mask.shape[0], mask.shape[1]
+    if strategy == "original":
+        whole = (0, 0, *size)
+        return [Window(whole, whole, size)]
+    largest_comfortable = 3 * sample_size
+    limit = {"auto": largest_comfortable, "crop": math.inf, "resize": sample_size}[strategy]
+
+    def view(box: Box) -> Box:
+        return _with_context(box, size, sample_size)
+
+    boxes = _merge(_hole_boxes(mask), view, largest_comfortable)
+    return [Window(view(box), box, _work_size(view(box), limit)) for box in boxes]
+
+
+def _slices(box: Box) -> tuple[slice, slice]:
+    top, left, bottom, right = box
+    return slice(top, bottom), slice(left, right)
+
+
+def _nearest(size: int, work_size: int) -> npt.NDArray[np.intp]:
+    """For each of `size` pixels, the one of `work_size` that its centre falls in."""
+    return ((np.arange(size) + 0.5) * work_size / size).astype(np.intp)
+
+
+def _tight(mask: npt.NDArray[np.bool_]) -> Box:
+    """The smallest box around all True; there must be one."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def _hole_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
+    """Boxes around connected holes, found on a grid of cells, so that a million specks cost no more than one hole."""
+    top, left, bottom, right = _tight(mask)
+    holes = mask[top:bottom, left:right]
+    height, width = holes.shape
+    rows, columns = np.arange(0, height, _CELL), np.arange(0, width, _CELL)
+    cells = np.logical_or.reduceat(np.logical_or.reduceat(holes, rows, axis=0), columns, axis=1)
+    count, _, stats, _ = cv2.connectedComponentsWithStats(cells.astype(np.uint8), connectivity=8)
+    boxes = []
+    for x, y, w, h, _ in (stats[:count][1:] * _CELL).tolist():  # the first component is the background
+        part_top, part_left, part_bottom, part_right = _tight(holes[y : y + h, x : x + w])
+        boxes.append((top + y + part_top, left + x + part_left, top + y + part_bottom, left + x + part_right))
+    return boxes
+
+
+def _with_context(box: Box, size: tuple[int, int], sample_size: int) -> Box:
+    """Half a training picture of context on each side, or half the hole's length where that is more: as the paper's
+    mask, a quarter of the area, leaves it. Moved into the picture where it would stick out."""
+    top, left, bottom, right = box
+    context = max(sample_size, bottom - top, right - left) // 2
+    (top, bottom), (left, right) = (
+        _extent(start, stop, length, context, sample_size)
+        for start, stop, length in ((top, bottom, size[0]), (left, right, size[1]))
+    )
+    return top, left, bottom, right
+
+
+def _extent(start: int, stop: int, length: int, context: int, at_least: int) -> tuple[int, int]:
+    extent = min(length, max(stop - start + 2 * context, at_least))
+    low = min(max((start + stop - extent) // 2, 0), length - extent)
+    return low, low + extent
+
+
+def _work_size(view: Box, limit: float) -> tuple[int, int]:
+    height, width = view[2] - view[0], view[3] - view[1]
+    scale = min(1.0, limit / max(height, width))
+    return tuple(max(min(side, MIN_SIZE), round(side * scale)) for side in (height, width))  # type: ignore[return-value]
+
+
+def _merge(boxes: list[Box], view: Callable[[Box], Box], largest: int) -> list[Box]:
+    """Join boxes that meet, and those whose common view is no larger than their two views and than `largest` a side."""
+    merged: list[Box] = []
+    for box in boxes:
+        joined = True
+        while joined:
+            joined = False
+            for other in merged:
+                both = _union(box, other)
+                if _meet(box, other) or _is_worth(view(both), view(box), view(other), largest):
+                    merged.remove(other)
+                    box, joined = both, True
+                    break
+        merged.append(box)
+    return merged
+
+
+def _union(one: Box, other: Box) -> Box:
+    return min(one[0], other[0]), min(one[1], other[1]), max(one[2], other[2]), max(one[3], other[3])
+
+
+def _meet(one: Box, other: Box) -> bool:
+    return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+
+
+def _is_worth(both: Box, one: Box, other: Box, largest: int) -> bool:
+    height, width = both[2] - both[0], both[3] - both[1]
+    return max(height, width) <= largest and height * width <= _area(one) + _area(other)
+
+
+def _area(box: Box) -> int:
+    return (box[2] - box[0]) * (box[3] - box[1])
