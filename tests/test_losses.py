@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file
-from torch import Tensor, nn
+from safetensors.torch import load_file, save_file
+from torch import Tensor
 from torch.testing import assert_close
 
 from edgeconnect_hf import CompletionGenerator, EdgeGenerator
+from edgeconnect_hf.convert import convert_generator
 from edgeconnect_hf.models import blend
 from training import losses
 from training.discriminator import PatchDiscriminator
@@ -21,7 +22,6 @@ sys.path.insert(0, str(FIXTURES))
 from official_weights import official_state_dict  # noqa: E402
 
 REFERENCE = json.loads((FIXTURES / "losses.json").read_text())
-CONV = nn.Conv2d | nn.ConvTranspose2d
 
 
 def published_discriminator(network: str, in_channels: int) -> PatchDiscriminator:
@@ -35,37 +35,24 @@ def published_discriminator(network: str, in_channels: int) -> PatchDiscriminato
     return discriminator.eval()
 
 
-def published_generator(generator: EdgeGenerator | CompletionGenerator, network: str) -> Any:
-    """Our generator with the published weights, spectral norm folded in, in evaluation mode.
-
-    Its convolutions are taken in order; published biases before an instance norm do nothing and have no counterpart.
-    """
-    state = official_state_dict(network)
-    convs = [module for module in generator.modules() if isinstance(module, CONV)]
-    names = [name.removesuffix("_orig") for name in state if name.endswith(("weight", "weight_orig"))]
-    with torch.no_grad():
-        for conv, name in zip(convs, names, strict=True):
-            weight = state.get(name)
-            if weight is None:
-                weight, u, v = (state[f"{name}_{part}"] for part in ("orig", "u", "v"))
-                dim = 1 if isinstance(conv, nn.ConvTranspose2d) else 0
-                weight = weight / torch.dot(u, weight.movedim(dim, 0).flatten(1) @ v)
-            conv.weight.copy_(weight)
-        generator.conv_out.bias.copy_(state["decoder.7.bias"])
-    return generator.eval()
+def published_generator(network: str, kind: type[EdgeGenerator] | type[CompletionGenerator], folder: Path) -> Any:
+    """Our generator with the published weights, in evaluation mode."""
+    save_file(official_state_dict(network), folder / f"{network}.safetensors")
+    return convert_generator(folder / f"{network}.safetensors", kind)
 
 
 @pytest.fixture(scope="module")
 @torch.no_grad()
-def pictures() -> dict[str, tuple[PatchDiscriminator, Tensor, Tensor, Tensor]]:
+def pictures(tmp_path_factory) -> dict[str, tuple[PatchDiscriminator, Tensor, Tensor, Tensor]]:
     """Of each stage: its discriminator, what is real, what is fake, the mask."""
+    folder = tmp_path_factory.mktemp("published")
     batch = load_file(FIXTURES / "reference.safetensors")
     masked_image = blend(batch["image"], 1, batch["mask"])
     masked_gray, masked_edges = blend(batch["gray"], 1, batch["mask"]), blend(batch["edges_full"], 0, batch["mask"])
-    edge_generator = published_generator(EdgeGenerator(), "edge_generator")
+    edge_generator = published_generator("edge_generator", EdgeGenerator, folder)
     pred_edges = edge_generator(masked_gray, masked_edges, batch["mask"]).sample
     assert pred_edges.mean().item() == pytest.approx(REFERENCE["pred_edges_mean"], rel=1e-5)
-    completion_generator = published_generator(CompletionGenerator(), "inpaint_generator")
+    completion_generator = published_generator("inpaint_generator", CompletionGenerator, folder)
     pred_image = completion_generator(masked_image, batch["edges_full"]).sample
     real_edges = torch.cat([batch["gray"], batch["edges_full"]], dim=1)
     fake_edges = torch.cat([batch["gray"], pred_edges], dim=1)

@@ -60,7 +60,7 @@ def test_missing_layers_are_named_in_one_warning(caplog, tmp_path):
 def test_normalising_is_that_of_imagenet():
     image = torch.rand(1, 3, 16, 16)
     mean, std = (torch.tensor(v).view(1, 3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
-    normalising, plain = (VGG19Features(narrow_state(1), normalize) for normalize in (True, False))
+    normalising, plain = (VGG19Features(narrow_state(4), normalize) for normalize in (True, False))
     assert_close(normalising(image)["relu1_1"], plain((image - mean) / std)["relu1_1"])
 
 

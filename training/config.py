@@ -179,6 +179,8 @@ class TrainingConfig:
     """Push the finished pipeline to the Hub."""
     hub_model_id: str | None = None
     """Its name there, `user/model`; by default the name of `output_dir`."""
+    license: str = "other"
+    """Licence of the weights on their card, as the Hub abbreviates it; it depends on the pictures."""
     hub_private_repo: bool = False
     """Make it private, if the push creates it."""
 
@@ -245,7 +247,9 @@ def parse_config(arguments: Sequence[str] | None = None) -> TrainingConfig:
         arguments (`Sequence[str]`, *optional*): the command line without the program; by default the process's own.
     """
     set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = ArgumentParser(prog="train.py", allow_abbrev=False, description="Train EdgeConnect (see training/README.md).")
+    parser = ArgumentParser(
+        prog="train.py", allow_abbrev=False, description="Train EdgeConnect (see training/README.md)."
+    )
     parser.add_argument("--recipe", action="config", help="YAML file with any of the settings below.")
     parser.add_class_arguments(TrainingConfig)
     for action in parser._actions:

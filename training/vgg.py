@@ -32,7 +32,7 @@ class VGG19Features(nn.Module):
         normalize (`bool`): normalise pictures as for ImageNet; the published code feeds them as they are.
 
     Raises:
-        ValueError: not even the first layer is there.
+        ValueError: no layer for the style loss is there.
     """
 
     mean: Tensor
@@ -57,8 +57,10 @@ class VGG19Features(nn.Module):
                 self.layers[name] = nn.Sequential(*between)
                 between = []
         missing = [name for name in wanted if name not in self.layers]
-        if missing == wanted:
-            raise ValueError(f"the VGG19 weights must hold `features.0.weight` and on, got {sorted(state)[:5]}.")
+        if STYLE_LAYERS[0] in missing:
+            raise ValueError(
+                f"the VGG19 weights must hold `features.0.weight` to `features.7.weight` at least, got {sorted(state)}."
+            )
         if missing:
             logger.warning("The VGG19 weights do not hold %s: left out of the losses.", ", ".join(missing))
         self.requires_grad_(False).eval()
