@@ -99,7 +99,7 @@ class Trainer:
         self.config = config
         self.output_dir = Path(config.output_dir)
         self.must_stop = False  # set by SIGTERM
-        signal.signal(signal.SIGTERM, lambda *_: setattr(self, "must_stop", True))
+        self.old_handler = signal.signal(signal.SIGTERM, lambda *_: setattr(self, "must_stop", True))
         self.accelerator = Accelerator(
             mixed_precision=config.mixed_precision,
             gradient_accumulation_steps=config.gradient_accumulation_steps,
@@ -195,6 +195,7 @@ class Trainer:
             self._save_result()
         for tracker in self.accelerator.trackers:
             tracker.finish()
+        signal.signal(signal.SIGTERM, self.old_handler)
         return not terminated
 
     def _update(self) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
