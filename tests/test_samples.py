@@ -262,7 +262,7 @@ def truncated():
     ("value", "reason"),
     [
         (truncated(), "truncated"),
-        ({"bytes": b"no picture", "path": None}, "cannot identify image file"),
+        ({"bytes": b"no picture", "path": None}, "it is no picture of a known format"),
         ({"bytes": encode(Image.new("L", (8, 8)))["bytes"][:40], "path": None}, "."),
         ({"bytes": None, "path": "gone.png"}, "No such file"),
         ({"bytes": None, "path": None}, "there is no picture"),

@@ -7,16 +7,15 @@ changes what is seen, and P processes with a batch of B/P see the same global ba
 
 **Unreadable rows.** If the row of sample `k` cannot be decoded, the sample is made of the next row in that epoch's
 order that can. Each unreadable row is named once in a warning and counted in `TrainLoader.unreadable`; when they are
-more than 1 % of the data set, a `ValueError` ends the run. The workers send the numbers of the rows that they could not
-read along with their batches. A worker also judges by what it met itself, as one that can read nothing has no batch to
-send; each process of a run judges by what its own workers met, so a count over all of them comes with the epochs.
+more than 1 % of the data set, a `ValueError` ends the run. The workers send what they could not read along with their
+batches, and each process of a run judges by what its own workers met: with the epochs, that is all there is.
 
 **Streaming.** The main process reads the undecoded rows and the workers decode them, so the number of workers changes
 nothing here either. Rows go through a shuffle buffer, differently in every epoch, and are shared out over the processes
 by shard, or row by row where the shards do not divide evenly. A resume with the same number of processes sees the same
 samples again, but reads and drops every row before them. Not guaranteed: the same global batches with another number of
 processes. An unreadable row is replaced by one of the next few of the stream, and the share of unreadable ones is that
-of the samples so far, judged from the 100th on.
+of the rows so far, of the first thousand at least.
 """
 
 import functools
@@ -42,11 +41,12 @@ from training.samples import SampleMaker, UnreadableRowError
 
 Batch: TypeAlias = dict[str, torch.Tensor]
 Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
+NumberedRow: TypeAlias = tuple[int, Mapping[str, Any]]
 
 MAX_UNREADABLE_SHARE = 0.01
 SHUFFLE_BUFFER = 1000  # undecoded rows, in each process, when streaming
 _STREAM_LOOKAHEAD = 4  # rows a streamed sample may be made of: its own, or the next that can be read
-_JUDGED_FROM = 100  # rows read of a stream, before its share of unreadable ones means anything
+_LEAST_JUDGED = 1000  # rows of a stream; of fewer, a share of unreadable ones says little
 
 # Independent sources of chance under one seed.
 _ORDER, _SAMPLE, _VALIDATION = range(3)
@@ -79,7 +79,7 @@ def make_train_loader(
         rows = rows.shuffle(seed=config.seed, buffer_size=SHUFFLE_BUFFER)
         rows = split_dataset_by_node(rows, rank=process_index, world_size=accelerator_processes)
         batches = StreamedBatches(rows, config.train_batch_size, accelerator_processes, process_index, start_sample)
-        samples: Samples = StreamedSamples(make_sample, config.seed)
+        samples: TorchDataset[dict[str, Any]] = StreamedSamples(make_sample, config.seed)
         row_count = None
     else:
         batches = GlobalBatches(config.train_batch_size, accelerator_processes, process_index, start_sample)
@@ -111,7 +111,7 @@ def make_validation_batches(config: TrainingConfig) -> list[Batch]:
     make_sample = SampleMaker(config, for_validation=True)
     count = config.num_validation_images
     if isinstance(rows, datasets.IterableDataset):
-        candidates: Iterable[tuple[int, Mapping[str, Any]]] = enumerate(rows)
+        candidates: Iterable[NumberedRow] = enumerate(rows)
     else:
         spread = np.arange(count) * len(rows) // count if count < len(rows) else np.arange(len(rows))
         others = np.setdiff1d(np.arange(len(rows)), spread)  # step in for unreadable ones
@@ -196,8 +196,6 @@ def _with_columns(rows: Rows, config: TrainingConfig, source: str) -> Rows:
     present = rows.column_names or list(next(iter(rows), {}))
     wanted = {"image_column": config.image_column, "mask_column": config.mask_column, "edge_column": config.edge_column}
     used = {argument: column for argument, column in wanted.items() if column is not None}
-    if not present or (isinstance(rows, datasets.Dataset) and len(rows) == 0):
-        raise ValueError(f"{source} holds no rows.")
     for argument, column in used.items():
         if column not in present:
             raise ValueError(f"`{argument}` is {column!r}, which {source} has not; its columns are {present}.")
@@ -205,6 +203,8 @@ def _with_columns(rows: Rows, config: TrainingConfig, source: str) -> Rows:
     for column in used.values():
         if rows.features is not None:  # unknown for some streamed formats, whose rows come undecoded anyway
             rows = rows.cast_column(column, datasets.Image(decode=False))
+    if next(iter(rows), None) is None:
+        raise ValueError(f"{source} holds no rows.")
     return rows
 
 
@@ -220,85 +220,57 @@ def _shuffled(seed: int, epoch: int, count: int) -> npt.NDArray[np.int64]:
     return _generator(seed, _ORDER, epoch).permutation(count)
 
 
-class UnreadableRows:
-    """The rows that could not be read, by their number, with the reason; too many of them are an error.
+def _too_many_unreadable(reasons: Mapping[int, str], row_count: int) -> ValueError:
+    index, reason = next(iter(reasons.items()))
+    return ValueError(
+        f"{len(reasons)} of {row_count} rows are unreadable; up to {MAX_UNREADABLE_SHARE:.0%} are skipped. "
+        f"The first is row {index}: {reason}."
+    )
 
-    Args:
-        row_count (`int`, *optional*): rows of the data set; by default it is not known, as of a stream.
+
+class StoredSamples(TorchDataset[dict[str, Any]]):
+    """Samples of a data set on disk, by their number in the training stream; runs in the workers.
+
+    A sample holds the tensors of `SampleMaker`, and under `unreadable` the rows tried before: `{number: reason}`.
     """
-
-    def __init__(self, row_count: int | None):
-        self.row_count = row_count
-        self.reasons: dict[int, str] = {}
-
-    def add(self, index: int, reason: str) -> bool:
-        """Note a row; True if it is a new one."""
-        is_new = index not in self.reasons
-        self.reasons[index] = reason
-        return is_new
-
-    def check(self, rows_read: int | None = None) -> None:
-        """Raise `ValueError` if they are more than `MAX_UNREADABLE_SHARE` of the data set, or else of `rows_read`."""
-        count = self.row_count
-        if count is None and rows_read is not None and rows_read >= _JUDGED_FROM:
-            count = rows_read
-        if count is not None and len(self.reasons) > MAX_UNREADABLE_SHARE * count:
-            index, reason = next(iter(self.reasons.items()))
-            raise ValueError(
-                f"{len(self.reasons)} of {count} rows are unreadable; up to {MAX_UNREADABLE_SHARE:.0%} are skipped. "
-                f"The first is row {index}: {reason}."
-            )
-
-
-class Samples(TorchDataset[dict[str, Any]]):
-    """Samples of the training stream by what the batch sampler names them with; runs in the workers.
-
-    A sample holds the tensors of `SampleMaker`, and under `unreadable` the rows tried before: `[(number, reason)]`.
-    """
-
-    def __init__(self, make_sample: SampleMaker, seed: int, row_count: int | None):
-        self.make_sample = make_sample
-        self.seed = seed
-        self.unreadable = UnreadableRows(row_count)
-
-    def make(self, sample: int, candidates: Iterable[tuple[int, Mapping[str, Any]]]) -> dict[str, Any]:
-        """Sample number `sample`, of the first of its candidates (row number, row) that can be read."""
-        unreadable = []
-        for index, row in candidates:
-            try:
-                tensors = self.make_sample(row, _generator(self.seed, _SAMPLE, sample))
-            except UnreadableRowError as error:
-                unreadable.append((index, str(error)))
-                self.unreadable.add(index, str(error))
-                self.unreadable.check()
-            else:
-                return {**tensors, "unreadable": unreadable}
-        raise ValueError(f"{len(unreadable)} rows in succession are unreadable: {unreadable}.")
-
-
-class StoredSamples(Samples):
-    """Samples of a data set on disk, by their number in the stream."""
 
     def __init__(self, rows: datasets.Dataset, make_sample: SampleMaker, seed: int):
-        super().__init__(make_sample, seed, len(rows))
         self.rows = rows
+        self.make_sample = make_sample
+        self.seed = seed
 
     def __getitem__(self, sample: int) -> dict[str, Any]:
         count = len(self.rows)
         epoch, position = divmod(sample, count)
         order = _shuffled(self.seed, epoch, count)
-        indices = (int(order[(position + attempt) % count]) for attempt in range(count))
-        return self.make(sample, ((index, self.rows[index]) for index in indices))
+        attempts = int(MAX_UNREADABLE_SHARE * count) + 1  # if none of them can be read, that is too many
+        indices = (int(order[(position + attempt) % count]) for attempt in range(attempts))
+        rows = ((index, self.rows[index]) for index in indices)
+        return _first_readable(rows, self.make_sample, self.seed, sample, count)
 
 
-class StreamedSamples(Samples):
-    """Samples of a streamed data set, by their number and the rows they may be made of."""
+class StreamedSamples(TorchDataset[dict[str, Any]]):
+    """As `StoredSamples`, of a streamed data set, by a sample's number and the rows that it may be made of."""
 
     def __init__(self, make_sample: SampleMaker, seed: int):
-        super().__init__(make_sample, seed, row_count=None)
+        self.make_sample = make_sample
+        self.seed = seed
 
-    def __getitem__(self, item: tuple[int, Sequence[tuple[int, Mapping[str, Any]]]]) -> dict[str, Any]:
-        return self.make(*item)
+    def __getitem__(self, item: tuple[int, Sequence[NumberedRow]]) -> dict[str, Any]:
+        sample, rows = item
+        return _first_readable(rows, self.make_sample, self.seed, sample, len(rows))
+
+
+def _first_readable(
+    rows: Iterable[NumberedRow], make_sample: SampleMaker, seed: int, sample: int, row_count: int
+) -> dict[str, Any]:
+    unreadable: dict[int, str] = {}
+    for index, row in rows:
+        try:
+            return {**make_sample(row, _generator(seed, _SAMPLE, sample)), "unreadable": unreadable}
+        except UnreadableRowError as error:
+            unreadable[index] = str(error)
+    raise _too_many_unreadable(unreadable, row_count)
 
 
 class GlobalBatches(Sampler[list[int]]):
@@ -312,7 +284,7 @@ class GlobalBatches(Sampler[list[int]]):
         return (list(range(first, first + self.batch_size)) for first in itertools.count(self.first, self.stride))
 
 
-class StreamedBatches(Sampler[list[tuple[int, list[tuple[int, Mapping[str, Any]]]]]]):
+class StreamedBatches(Sampler[list[tuple[int, list[NumberedRow]]]]):
     """As `GlobalBatches`, each sample with the rows of this process's stream that it may be made of."""
 
     def __init__(
@@ -321,7 +293,7 @@ class StreamedBatches(Sampler[list[tuple[int, list[tuple[int, Mapping[str, Any]]
         self.rows, self.numbers = rows, GlobalBatches(batch_size, processes, process_index, start_sample)
         self.skipped = start_sample // processes
 
-    def __iter__(self) -> Iterator[list[tuple[int, list[tuple[int, Mapping[str, Any]]]]]]:
+    def __iter__(self) -> Iterator[list[tuple[int, list[NumberedRow]]]]:
         rows = itertools.islice(enumerate(self._endless_rows()), self.skipped, None)
         upcoming = deque(itertools.islice(rows, _STREAM_LOOKAHEAD))
         for numbers in self.numbers:
@@ -345,34 +317,35 @@ class StreamedBatches(Sampler[list[tuple[int, list[tuple[int, Mapping[str, Any]]
 class TrainLoader(DataLoader[Any]):
     """A `DataLoader` that keeps account of what could not be read.
 
+    Args:
+        row_count (`int`, *optional*): rows of the data set; `None` of a stream, whose rows are not counted beforehand.
+        kwargs: what `DataLoader` takes.
+
     Attributes:
         unreadable (`dict[int, str]`): row number and reason, of the rows met by this process since it started.
     """
 
     def __init__(self, row_count: int | None, **kwargs: Any):
         super().__init__(**kwargs)
-        self._account = UnreadableRows(row_count)
-
-    @property
-    def unreadable(self) -> dict[int, str]:
-        return self._account.reasons
+        self.row_count = row_count
+        self.unreadable: dict[int, str] = {}
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # a generator is an iterator
         rows_read = 0
         for batch in super().__iter__():
             unreadable = batch.pop("unreadable")
+            for index in unreadable.keys() - self.unreadable.keys():
+                logger.warning("row %d is unreadable and skipped: %s", index, unreadable[index])
+            self.unreadable |= unreadable
             rows_read += len(batch["image"]) + len(unreadable)
-            for index, reason in unreadable:
-                if self._account.add(index, reason):
-                    logger.warning(
-                        "row %d is unreadable and skipped: %s (%d so far)", index, reason, len(self.unreadable)
-                    )
-            self._account.check(rows_read)
+            rows = self.row_count or max(rows_read, _LEAST_JUDGED)
+            if len(self.unreadable) > MAX_UNREADABLE_SHARE * rows:
+                raise _too_many_unreadable(self.unreadable, self.row_count or rows_read)
             yield batch
 
 
 def _collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
-    unreadable = [row for sample in samples for row in sample.pop("unreadable")]
+    unreadable = {index: reason for sample in samples for index, reason in sample.pop("unreadable").items()}
     return {**default_collate(samples), "unreadable": unreadable}
 
 

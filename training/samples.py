@@ -14,7 +14,7 @@ import fsspec
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from edgeconnect_hf.edges import canny, to_gray
 from training.config import TrainingConfig
@@ -164,6 +164,8 @@ def _decoding(column: str) -> Iterator[None]:
     """Turns a decoder's error into an `UnreadableRowError` that names the column."""
     try:
         yield
+    except UnidentifiedImageError as error:  # whose message names a buffer's address
+        raise UnreadableRowError(f"column {column!r}: it is no picture of a known format") from error
     except _DECODING_ERRORS as error:
         raise UnreadableRowError(f"column {column!r}: {error}") from error
 
