@@ -355,6 +355,12 @@ def test_validation_pictures_are_spread_over_the_data(folder):
     assert [numbers(batch) for batch in make_validation_batches(config)] == [[0, 2, 4, 6, 8]]
 
 
+def test_a_validation_folder_may_hold_parquet_of_any_name(folder, parquet, tmp_path):
+    (tmp_path / "part.parquet").write_bytes(next(parquet.glob("train-00000*")).read_bytes())
+    config = make_config(folder, validation_data_dir=str(tmp_path), image_column="photo")
+    assert [numbers(batch) for batch in make_validation_batches(config)] == [[0, 1, 2]]
+
+
 def test_without_validation_data_the_training_data_serve_with_a_warning(parquet, caplog):
     config = make_config(parquet, image_column="photo", num_validation_images=4)
     by_name = replace(config, train_data_dir=None, dataset_name=str(parquet))
@@ -364,15 +370,16 @@ def test_without_validation_data_the_training_data_serve_with_a_warning(parquet,
         assert "validating on pictures of the training data" in caplog.text
 
 
-def test_a_data_set_by_name_is_validated_on_its_own_split(parquet, tmp_path):
+@pytest.mark.parametrize("by_name", [False, True])
+def test_parquet_files_named_validation_are_held_out(parquet, tmp_path, by_name):
     target = tmp_path / "named"
     target.mkdir()
     for path in sorted(parquet.iterdir()):
         name = path.name if "00003" not in path.name else "validation-00000-of-00001.parquet"
         (target / name).write_bytes(path.read_bytes())
-    config = TrainingConfig(
-        dataset_name=str(target), image_column="photo", resolution=SIZE, max_train_steps=1, train_batch_size=10
-    )
+    config = make_config(target, image_column="photo", train_batch_size=10)
+    if by_name:
+        config = replace(config, train_data_dir=None, dataset_name=str(target))
     held_out = {number for batch in make_validation_batches(config) for number in numbers(batch)}
     assert len(held_out) in (2, 3)
     trained_on = {number for batch in take(make_train_loader(config, 1, 0, 0), 3) for number in numbers(batch)}

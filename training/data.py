@@ -43,6 +43,8 @@ Batch: TypeAlias = dict[str, torch.Tensor]
 Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
 NumberedRow: TypeAlias = tuple[int, Mapping[str, Any]]
 
+logger = logging.getLogger(__name__)
+
 MAX_UNREADABLE_SHARE = 0.01
 SHUFFLE_BUFFER = 1000  # undecoded rows, in each process, when streaming
 _STREAM_LOOKAHEAD = 4  # rows a streamed sample may be made of: its own, or the next that can be read
@@ -130,9 +132,6 @@ def make_validation_batches(config: TrainingConfig) -> list[Batch]:
     return [default_collate(samples[first : first + size]) for first in range(0, len(samples), size)]
 
 
-logger = logging.getLogger(__name__)
-
-
 # Where the rows come from.
 
 
@@ -161,7 +160,9 @@ def _load_validation_rows(config: TrainingConfig) -> Rows:
         rows = _load_folder("validation_data_dir", config.validation_data_dir, "validation", config.streaming)
         return _with_columns(rows, config, f"`validation_data_dir` {config.validation_data_dir!r}")
     if config.train_data_dir is not None:
-        names = [path.name for path in Path(config.train_data_dir).iterdir() if path.is_dir()]
+        folder = Path(config.train_data_dir)
+        names = [path.name for path in folder.iterdir() if path.is_dir()]
+        names += [_split_of(path) for path in folder.rglob("*.parquet")]
     else:
         names = datasets.get_dataset_split_names(config.dataset_name, config.dataset_config_name)
     for split in ("validation", "test"):
@@ -174,21 +175,28 @@ def _load_validation_rows(config: TrainingConfig) -> Rows:
 def _load_folder(argument: str, folder: str, split: str, streaming: bool) -> Rows:
     """Pictures (with `metadata.csv` or `.jsonl`, if there is one) or parquet files of `folder/split`, else of `folder`.
 
-    Pictures are not sorted into splits by their names, which `load_dataset` does when left to itself: it takes
-    `my_test.jpg` for the test split, and of a folder with one such file it would load nothing else.
+    Of parquet files those of the split are taken, if any are named `split-...parquet`, else all. Pictures are not
+    sorted into splits by their names, which `load_dataset` does when left to itself: it takes `my_test.jpg` for the
+    test split, and of a folder with one such file it would load nothing else.
     """
     if not Path(folder).is_dir():
         raise ValueError(f"`{argument}` {folder!r} is not a folder.")
     root = Path(folder) / split if (Path(folder) / split).is_dir() else Path(folder)
     try:
-        if next(root.rglob("*.parquet"), None) is not None:
-            return datasets.load_dataset("parquet", data_dir=str(root), split=split, streaming=streaming)
-        files = {"train": glob.escape(str(root)) + "/**"}
+        if parquet := sorted(root.rglob("*.parquet")):
+            of_split = [path for path in parquet if _split_of(path) == split]
+            files = [glob.escape(str(path)) for path in of_split or parquet]
+            return datasets.load_dataset("parquet", data_files=files, split="train", streaming=streaming)
+        everything = glob.escape(str(root)) + "/**"
         return datasets.load_dataset(
-            "imagefolder", data_files=files, split="train", streaming=streaming, drop_labels=True
+            "imagefolder", data_files=everything, split="train", streaming=streaming, drop_labels=True
         )
     except (OSError, ValueError) as error:
         raise ValueError(f"`{argument}` {str(root)!r} holds no pictures or parquet files to load: {error}") from error
+
+
+def _split_of(parquet: Path) -> str:
+    return parquet.stem.split("-")[0]  # train-00000-of-00001.parquet, as on the Hub
 
 
 def _with_columns(rows: Rows, config: TrainingConfig, source: str) -> Rows:
