@@ -72,19 +72,17 @@ def run(data: Path, output_dir: Path, **overrides: Any) -> Trainer:
     return trainer
 
 
-def as_flags(settings: dict[str, Any]) -> list[str]:
-    return [f"--{name}={value}" for name, value in settings.items()]
+def flags(settings: dict[str, Any]) -> list[str]:
+    """`training/train.py` and its command line."""
+    return [str(ROOT / "training" / "train.py"), *(f"--{name}={value}" for name, value in settings.items())]
 
 
-def start(
-    settings: dict[str, Any], home: Path, launcher: tuple[str, ...] = (), **environment: str
-) -> subprocess.Popen[str]:
-    """Starts `training/train.py` in a process of its own that leaves this machine's caches alone.
+def start(arguments: list[str], home: Path, **environment: str) -> subprocess.Popen[str]:
+    """Starts Python in a process of its own that leaves this machine's caches alone.
 
     Args:
-        settings: the flags.
+        arguments: what follows `python`.
         home: folder for the process's caches.
-        launcher: arguments to Python before the script.
         environment: further environment variables.
     """
     environment = {
@@ -96,12 +94,20 @@ def start(
         **environment,
     }
     return subprocess.Popen(
-        [sys.executable, *launcher, str(ROOT / "training" / "train.py"), *as_flags(settings)],
+        [sys.executable, *arguments],
+        cwd=ROOT,
         env=environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Waits for a process that must end well; returns its output."""
+    output, _ = process.communicate(timeout=120)  # for what takes ten on an idle machine
+    assert process.returncode == 0, output
+    return output
 
 
 def final_weights(output_dir: Path) -> dict[str, torch.Tensor]:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -48,15 +49,15 @@ def train(config: TrainingConfig) -> None:
 def main() -> None:
     """The command line: settings from the arguments, faults as a message and status 1."""
     config = parse_config()
-    state = PartialState()
-    logging.basicConfig(level=logging.INFO if state.is_main_process else logging.WARNING, format="%(message)s")
+    is_main = os.environ.get("RANK", "0") == "0"  # accelerate is not to be asked yet: it would miss the CPU flag
+    logging.basicConfig(level=logging.INFO if is_main else logging.ERROR, format="%(message)s")
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # tells of every file of a checkpoint otherwise
     try:
         train(config)
     except (ValueError, FileExistsError, FileNotFoundError, NonFiniteError, PushError) as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
     finally:
-        state.destroy_process_group()
+        PartialState().destroy_process_group()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import logging
 import math
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -106,6 +107,11 @@ class Trainer:
             log_with=None if config.report_to == "none" else config.report_to,
             project_dir=self.output_dir / "logs",
         )
+        if self.accelerator.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
+            raise ValueError(
+                f"{os.environ['WORLD_SIZE']} processes were started, but accelerate found "
+                f"{self.accelerator.num_processes}; on a machine without a GPU, set ACCELERATE_USE_CPU=true."
+            )
         checkpoint = self._find_checkpoint()
         if self.accelerator.is_main_process:
             self.output_dir.mkdir(parents=True, exist_ok=True)
@@ -365,8 +371,9 @@ class Trainer:
                 minutes=progress.minutes,
                 logged=progress.logged,
             )
-            if self.config.push_to_hub:
-                logger.info("Pushed: %s", push(self.output_dir, self.config))
+        self.accelerator.wait_for_everyone()  # the next stage reads it
+        if self.accelerator.is_main_process and self.config.push_to_hub:
+            logger.info("Pushed: %s", push(self.output_dir, self.config))
 
     def _parameters(self, names: tuple[str, ...]) -> list[nn.Parameter]:
         return [parameter for name in names for parameter in self.networks[name].parameters()]
