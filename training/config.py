@@ -203,9 +203,11 @@ class TrainingConfig:
         for name in ("hint_probability", "min_crop_scale", "ema_decay", "adam_beta1", "adam_beta2"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, must be between 0 and 1.")
-        shares = {name: getattr(self, f"mask_{name}") for name in ("rectangle", "half", "irregular", "external")}
+        shares = {
+            name: getattr(self, name) for name in ("mask_rectangle", "mask_half", "mask_irregular", "mask_external")
+        }
         if min(shares.values()) < 0 or not 0 < sum(shares.values()) < math.inf:
-            raise ValueError(f"the shares `mask_*` are {shares}, none may be negative and one must be above 0.")
+            raise ValueError(f"the shares of masks are {shares}: none may be negative and one must be above 0.")
         if self.mask_external and self.mask_dataset is None:
             raise ValueError(f"`mask_external` is {self.mask_external}, but there is no `mask_dataset`.")
         if self.mask_dataset is not None and not self.mask_external:
