@@ -16,6 +16,7 @@ from PIL import Image
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 HOLE_SHARE = (0.1, 0.6)  # of the picture: the paper's range for irregular masks
+_LINGERING = 0.7 ** np.arange(8)  # how a turn of the hand goes on for some strides
 MASK_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 
 
@@ -66,11 +67,11 @@ def _draw_stroke(size: int, wanted: int, rng: np.random.Generator) -> tuple[npt.
     breadth = size * rng.uniform(0.02, 0.1) * (0.6 + 1.4 * np.sqrt(wanted) / size)
     length = size * (rng.uniform(0.05, 0.15) if rng.random() < 0.3 else rng.uniform(0.3, 1.2))
     stride = max(2.0, breadth / 2)
-    count = 1 + round(length / stride)
-    bends = np.convolve(rng.normal(0, 0.3, count), 0.7 ** np.arange(8))[:count]  # turns gradually, now left, now right
-    headings = rng.uniform(0, 2 * np.pi) + np.cumsum(bends)  # radians
-    steps = stride * np.stack([np.cos(headings), np.sin(headings)], axis=1)
-    points = rng.uniform(0, size, 2) + np.concatenate([np.zeros((1, 2)), np.cumsum(steps, axis=0)])
+    turns = rng.normal(0, 0.3, size=2 + round(length / stride))
+    bends = np.convolve(turns, _LINGERING)[: len(turns)]  # turns gradually, now left, now right
+    path = stride * np.exp(1j * (rng.uniform(0, 2 * np.pi) + bends.cumsum()))  # steps, x + iy
+    path[0] = complex(*rng.uniform(0, size, 2))  # and where it starts
+    points = path.cumsum().view(np.float64).reshape(-1, 2)
     points = size - np.abs(points % (2 * size) - size)  # turned back at the frame
     return points.astype(np.int32), max(1, round(breadth))
 
