@@ -39,12 +39,12 @@ def test_generic_loader_finds_the_pipeline_after_the_import_the_readme_names(tin
     assert done.stdout == "True\n"
 
 
-def test_readme_example_runs(tmp_path):
-    """The first Python block, as it stands, in the repository's root."""
-    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
-    assert len(example.strip().splitlines()) == 6
-    example = example.replace('"repaired.png"', repr(str(tmp_path / "repaired.png")))
-    subprocess.run([sys.executable, "-c", example], cwd=ROOT, capture_output=True, text=True, check=True)
+def test_readme_examples_run(tmp_path):
+    """The six lines and the editing below them, as they stand, in the repository's root."""
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    assert len(examples[0].strip().splitlines()) == 6
+    program = "".join(examples).replace('"repaired.png"', repr(str(tmp_path / "repaired.png")))
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert (tmp_path / "repaired.png").stat().st_size > 0
 
 
@@ -59,3 +59,16 @@ def test_wheel_holds_the_bundled_model_and_the_type_marker(tmp_path):
     assert {str(path.relative_to(ROOT)) for path in bundled} <= names
     assert sum(path.suffix == ".safetensors" for path in bundled) == 2
     assert not any(name.startswith(("tests/", "training/", "space/")) for name in names)
+
+
+def test_bundled_card_is_the_released_one_and_valid():
+    from huggingface_hub import ModelCard
+
+    released = ROOT / "model_card.md"
+    assert (ROOT / "edgeconnect_hf" / "checkpoints" / "facades" / "README.md").read_text() == released.read_text()
+    card = ModelCard.load(released)
+    assert (card.data.library_name, card.data.pipeline_tag, card.data.license) == (
+        "diffusers",
+        "image-to-image",
+        "apache-2.0",
+    )
