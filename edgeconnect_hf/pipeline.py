@@ -131,7 +131,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
                 generator's lines everywhere (the published code's test mode).
             strategy (`str`): where to work. `"original"`: on the whole picture. `"crop"`: in a window around each group
                 of holes. `"resize"`: in such windows, those larger than the training scale made smaller.
-                `"auto"`: in such windows, those larger than three times the training scale made smaller.
+                `"auto"`: in such windows, those larger than twice the training scale made smaller.
             output_type (`str`): `"pil"`, `"np"` (float32 in [0,1]) or `"pt"` (float32 in [0,1]).
             return_dict (`bool`): an `EdgeConnectPipelineOutput`, or the tuple `(images, edges)`.
 

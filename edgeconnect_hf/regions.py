@@ -1,8 +1,8 @@
 """Where to work in a picture of any size: holes -> windows with context around them.
 
-The networks see about a hundred pixels around a point and were trained on small squares, so a window around each group
-of holes serves as well as the whole picture, at a fraction of the cost. A window that is larger than the strategy's
-limit is worked on smaller, and only its hole is enlarged again.
+The networks see about a hundred pixels around a point, so a window around each group of holes serves as well as the
+whole picture, at a fraction of the cost. They were trained on small squares: a hole much larger than those is filled
+better when its window is worked on smaller, and only the hole's content is enlarged again.
 """
 
 import math
@@ -18,6 +18,7 @@ from .models import MIN_SIZE
 
 STRATEGIES = ("auto", "original", "crop", "resize")
 
+_CONTEXT = 128  # pixels around a hole; eight residual blocks see 110
 _CELL = 32  # holes nearer to each other than this many pixels are one group from the start
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right; the last two are one past the end
@@ -40,8 +41,7 @@ class Window:
     @property
     def view_size(self) -> tuple[int, int]:
         """Height and width of the view."""
-        top, left, bottom, right = self.view
-        return bottom - top, right - left
+        return _size(self.view)
 
     @property
     def view_slices(self) -> tuple[slice, slice]:
@@ -106,7 +106,7 @@ def find_windows(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -
         mask (`np.ndarray`): `[H,W]`, True in the hole.
         strategy (`str`): `"original"`: the whole picture. `"crop"`: a window for each group of holes, at its own size.
             `"resize"`: the same, but worked on at no more than `sample_size` a side. `"auto"`: at no more than
-            three times that, which leaves most holes at their own size and bounds time and memory for any picture.
+            twice that, which leaves holes up to the training scale at their own size and bounds time and memory.
         sample_size (`int`): side of the pictures the networks were trained on.
 
     Returns:
@@ -118,14 +118,13 @@ def find_windows(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -
     if strategy == "original":
         whole = (0, 0, *size)
         return [Window(whole, whole, size)]
-    largest_comfortable = 3 * sample_size
-    limit = {"auto": largest_comfortable, "crop": math.inf, "resize": sample_size}[strategy]
+    auto_limit = 2 * sample_size
+    limit = {"auto": auto_limit, "crop": math.inf, "resize": sample_size}[strategy]
 
     def view(box: Box) -> Box:
-        return _with_context(box, size, sample_size)
+        return _with_context(box, size)
 
-    boxes = _merge(_hole_boxes(mask), view, largest_comfortable)
-    return [Window(view(box), box, _work_size(view(box), limit)) for box in boxes]
+    return [Window(seen, box, _work_size(seen, limit)) for box, seen in _merge(_hole_boxes(mask), view, auto_limit)]
 
 
 def _slices(box: Box) -> tuple[slice, slice]:
@@ -159,45 +158,55 @@ def _hole_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
     return boxes
 
 
-def _with_context(box: Box, size: tuple[int, int], sample_size: int) -> Box:
-    """Half a training picture of context on each side, or half the hole's length where that is more: as the paper's
-    mask, a quarter of the area, leaves it. Moved into the picture where it would stick out."""
-    top, left, bottom, right = box
-    context = max(sample_size, bottom - top, right - left) // 2
+def _with_context(box: Box, size: tuple[int, int]) -> Box:
+    """What the networks see around a point, or half the hole's length where that is more: as the paper's mask, a
+    quarter of the area, leaves it. Moved into the picture where it would stick out."""
+    context = max(_CONTEXT, max(_size(box)) // 2)
     (top, bottom), (left, right) = (
-        _extent(start, stop, length, context, sample_size)
-        for start, stop, length in ((top, bottom, size[0]), (left, right, size[1]))
+        _extent(start - context, stop + context, length)
+        for start, stop, length in ((box[0], box[2], size[0]), (box[1], box[3], size[1]))
     )
     return top, left, bottom, right
 
 
-def _extent(start: int, stop: int, length: int, context: int, at_least: int) -> tuple[int, int]:
-    extent = min(length, max(stop - start + 2 * context, at_least))
-    low = min(max((start + stop - extent) // 2, 0), length - extent)
-    return low, low + extent
+def _extent(start: int, stop: int, length: int) -> tuple[int, int]:
+    """`start` to `stop`, moved into 0 to `length`, and cut where it is longer than that."""
+    low = max(0, min(start, length - (stop - start)))
+    return low, min(length, low + stop - start)
 
 
 def _work_size(view: Box, limit: float) -> tuple[int, int]:
-    height, width = view[2] - view[0], view[3] - view[1]
-    scale = min(1.0, limit / max(height, width))
-    return tuple(max(min(side, MIN_SIZE), round(side * scale)) for side in (height, width))  # type: ignore[return-value]
+    scale = min(1.0, limit / max(_size(view)))
+    height, width = (max(min(side, MIN_SIZE), round(side * scale)) for side in _size(view))
+    return height, width
 
 
-def _merge(boxes: list[Box], view: Callable[[Box], Box], largest: int) -> list[Box]:
-    """Join boxes that meet, and those whose common view is no larger than their two views and than `largest` a side."""
-    merged: list[Box] = []
+def _merge(boxes: list[Box], view: Callable[[Box], Box], largest: int) -> list[tuple[Box, Box]]:
+    """Join boxes that meet, and those whose common view is no larger than their two views and than `largest` a side.
+
+    Returns:
+        Boxes that no longer meet, each with its view.
+    """
+    merged: list[tuple[Box, Box]] = []
     for box in boxes:
-        joined = True
-        while joined:
-            joined = False
-            for other in merged:
-                both = _union(box, other)
-                if _meet(box, other) or _is_worth(view(both), view(box), view(other), largest):
-                    merged.remove(other)
-                    box, joined = both, True
-                    break
-        merged.append(box)
+        pair = box, view(box)
+        while partner := next((other for other in merged if _should_join(pair, other, view, largest)), None):
+            merged.remove(partner)
+            both = _union(pair[0], partner[0])
+            pair = both, view(both)
+        merged.append(pair)
     return merged
+
+
+def _should_join(one: tuple[Box, Box], other: tuple[Box, Box], view: Callable[[Box], Box], largest: int) -> bool:
+    if _meet(one[0], other[0]):
+        return True
+    if not _meet(one[1], other[1]):
+        return False  # a view over both would be larger than the two
+    both = view(_union(one[0], other[0]))
+    return max(_size(both)) <= largest and math.prod(_size(both)) <= math.prod(_size(one[1])) + math.prod(
+        _size(other[1])
+    )
 
 
 def _union(one: Box, other: Box) -> Box:
@@ -208,10 +217,5 @@ def _meet(one: Box, other: Box) -> bool:
     return one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
 
 
-def _is_worth(both: Box, one: Box, other: Box, largest: int) -> bool:
-    height, width = both[2] - both[0], both[3] - both[1]
-    return max(height, width) <= largest and height * width <= _area(one) + _area(other)
-
-
-def _area(box: Box) -> int:
-    return (box[2] - box[0]) * (box[3] - box[1])
+def _size(box: Box) -> tuple[int, int]:
+    return box[2] - box[0], box[3] - box[1]

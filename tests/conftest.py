@@ -1,0 +1,63 @@
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+FIXTURES = Path(__file__).parent / "fixtures"
+sys.path.insert(0, str(FIXTURES))  # official_weights
+
+
+@pytest.fixture(scope="session")
+def fixtures() -> Path:
+    return FIXTURES
+
+
+@pytest.fixture(scope="session")
+def published_checkpoints(tmp_path_factory) -> dict[str, Path]:
+    """The two generators in the published format: the paper's architecture, weights from a formula."""
+    from official_weights import official_checkpoint
+
+    folder = tmp_path_factory.mktemp("published")
+    paths = {"edge_generator": folder / "EdgeModel_gen.pth", "inpaint_generator": folder / "InpaintingModel_gen.pth"}
+    for network, path in paths.items():
+        torch.save(official_checkpoint(network), path)
+    return paths
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline():
+    """Seeded networks of the paper's shape, four channels wide, one block deep, trained (so they say) on 32x32."""
+    from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator
+
+    torch.manual_seed(0)
+    networks = {
+        "edge_generator": EdgeGenerator(base_channels=4, num_residual_blocks=1, sample_size=32),
+        "completion_generator": CompletionGenerator(base_channels=4, num_residual_blocks=1, sample_size=32),
+    }
+    for network in networks.values():
+        for parameter in network.parameters():  # 0.02 would leave every output at one half
+            torch.nn.init.normal_(parameter, std=0.3)
+        network.eval()
+    return EdgeConnectPipeline(**networks)
+
+
+@pytest.fixture(scope="session")
+def photo() -> Image.Image:
+    """96x72 RGB: a soft background with windows on it."""
+    rows, columns = np.mgrid[0:72, 0:96]
+    pixels = np.stack([rows * 2 + 40, columns * 2 + 20, (rows + columns) + 60], axis=2)
+    for top in (10, 40):
+        for left in (12, 42, 72):
+            pixels[top : top + 18, left : left + 12] = (30, 40, 60)
+    return Image.fromarray(pixels.astype(np.uint8))
+
+
+@pytest.fixture(scope="session")
+def hole(photo) -> Image.Image:
+    """A hole in `photo` of 24x20 pixels, across a window's edge."""
+    mask = np.zeros((photo.height, photo.width), np.uint8)
+    mask[30:50, 36:60] = 255
+    return Image.fromarray(mask)

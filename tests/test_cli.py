@@ -1,0 +1,290 @@
+"""The command line: real subprocesses where the process matters, `main` itself for the many ways to go wrong."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from edgeconnect_hf import EdgeConnectPipeline, cli
+
+
+@pytest.fixture
+def files(photo, hole, tmp_path) -> Path:
+    """A folder with photo.png, mask.png and an output folder."""
+    photo.save(tmp_path / "photo.png")
+    hole.save(tmp_path / "mask.png")
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def model(tiny_pipeline, tmp_path_factory) -> str:
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_pipeline.save_pretrained(folder)
+    return str(folder)
+
+
+@pytest.fixture
+def run(files, model, capsys, monkeypatch):
+    """Run `edgeconnect` in the folder, on the tiny model; gives exit code, standard output and error."""
+    monkeypatch.chdir(files)
+
+    def run(*arguments: str):
+        takes_model = arguments[0] in ("inpaint", "edges") and "--model" not in arguments
+        try:
+            code = cli.main([*arguments, *(["--model", model] if takes_model else [])])
+        except SystemExit as end:  # argparse
+            code = end.code
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return run
+
+
+def pixels(path):
+    return np.asarray(Image.open(path))
+
+
+def subprocess_run(*command: str, cwd: Path, **env: str):
+    return subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=cwd,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_newcomers_command_in_a_real_process(files, photo, hole):
+    done = subprocess_run("edgeconnect_hf.cli", "inpaint", "photo.png", "mask.png", "-o", "out.png", cwd=files)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    expected = EdgeConnectPipeline.from_pretrained(dtype=cli.fastest_dtype(torch.device("cpu")))(photo, hole).images[0]
+    assert np.array_equal(pixels(files / "out.png"), np.asarray(expected))
+    assert sorted(path.name for path in files.iterdir()) == ["mask.png", "out.png", "photo.png"]
+
+
+def test_help_teaches_and_imports_no_torch(files):
+    program = "import sys\nfrom edgeconnect_hf.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    program += "print('torch' in sys.modules, 'diffusers' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=files, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("False False\n")
+    assert "edgeconnect edges photo.jpg mask.png -o lines.png" in done.stdout
+
+
+def test_edges_edited_and_given_back(run, files):
+    assert run("edges", "photo.png", "mask.png", "-o", "lines.png")[0] == 0
+    assert run("inpaint", "photo.png", "mask.png", "-o", "a.png", "--save-edges", "used.png")[0] == 0
+    assert run("inpaint", "photo.png", "mask.png", "-o", "b.png", "--edges", "lines.png")[0] == 0
+    assert np.array_equal(pixels(files / "lines.png"), pixels(files / "used.png"))
+    assert np.array_equal(pixels(files / "a.png"), pixels(files / "b.png"))
+
+
+def test_hints_and_lines_of_another_detector(run, files, photo):
+    Image.new("L", photo.size, 255).save(files / "white.png")
+    for option in ("--known-edges", "--edge-hints"):
+        assert (
+            run("edges", "photo.png", "mask.png", "-o", "out.png", option, "white.png", "--strategy", "original")[0]
+            == 0
+        )
+        inside = pixels(files / "mask.png") > 0
+        assert (pixels(files / "out.png")[inside if option == "--edge-hints" else ~inside] == 255).all()
+
+
+@pytest.fixture
+def folders(files, photo, hole):
+    """photos/: a.png, b.jpg, one broken, one without a mask; masks/."""
+    for name in ("photos", "masks"):
+        (files / name).mkdir()
+    for name in ("a.png", "b.jpg", "unpaired.png"):
+        photo.save(files / "photos" / name)
+    (files / "photos" / "broken.png").write_bytes((files / "photo.png").read_bytes()[:200])
+    for name in ("a", "b", "broken"):
+        hole.save(files / "masks" / f"{name}.png")
+    return files
+
+
+def test_a_folder_goes_on_past_broken_files_and_resumes(run, folders):
+    code, _, err = run("inpaint", "photos", "masks", "-o", "repaired", "--save-edges", "lines")
+    assert code == 1
+    assert "2 of 4 pictures failed" in err
+    assert "photos/broken.png: the image 'photos/broken.png' cannot be decoded" in err
+    assert "photos/unpaired.png: the mask 'masks/unpaired.png' does not exist" in err
+    for name in ("repaired", "lines"):
+        assert sorted(path.name for path in (folders / name).iterdir()) == ["a.png", "b.png"]
+
+    (folders / "repaired" / "a.png").write_bytes(b"finished")
+    (folders / "photos" / "unpaired.png").unlink()
+    (folders / "photos" / "broken.png").unlink()
+    code, out, err = run("inpaint", "photos", "masks", "-o", "repaired")
+    assert code == 0
+    assert out == "2 of 2 pictures are finished already\n"
+    assert (folders / "repaired" / "a.png").read_bytes() == b"finished"
+
+
+def test_one_mask_for_a_folder(run, folders):
+    (folders / "photos" / "broken.png").unlink()
+    assert run("inpaint", "photos", "mask.png", "-o", "out")[0] == 0
+    assert sorted(path.name for path in (folders / "out").iterdir()) == ["a.png", "b.png", "unpaired.png"]
+
+
+def test_a_folder_is_divided_among_processes(run, folders, monkeypatch):
+    (folders / "photos" / "broken.png").unlink()
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for rank, names in (("0", ["a.png", "unpaired.png"]), ("1", ["b.png"])):
+        monkeypatch.setenv("RANK", rank)
+        assert run("inpaint", "photos", "mask.png", "-o", f"out{rank}")[0] == 0
+        assert sorted(path.name for path in (folders / f"out{rank}").iterdir()) == names
+
+
+def test_torchrun_divides_a_folder_in_real_processes(folders, model):
+    (folders / "photos" / "broken.png").unlink()
+    arguments = ["inpaint", "photos", "mask.png", "-o", "out", "--model", model]
+    launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "edgeconnect_hf.cli"]
+    done = subprocess_run(*launcher, *arguments, cwd=folders)
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (folders / "out").iterdir()) == ["a.png", "b.png", "unpaired.png"]
+
+
+def test_output_keeps_known_pixels_in_every_exact_format(run, files):
+    known = pixels(files / "mask.png") == 0
+    for ending in ("png", "webp", "tif"):
+        assert run("inpaint", "photo.png", "mask.png", "-o", f"out.{ending}") == (0, "", "")
+        assert np.array_equal(pixels(files / f"out.{ending}")[known], pixels(files / "photo.png")[known])
+
+
+def test_jpeg_warns_and_keeps_the_profile(run, files, photo):
+    photo.save(files / "profiled.png", icc_profile=b"profile")
+    code, _, err = run("inpaint", "profiled.png", "mask.png", "-o", "out.jpg")
+    assert code == 0
+    assert err == "edgeconnect: warning: JPEG recompresses the known pixels too; .png keeps them exactly.\n"
+    with Image.open(files / "out.jpg") as written:
+        assert written.info["icc_profile"] == b"profile"
+
+
+def test_resize_mask(run, files):
+    Image.open(files / "mask.png").resize((48, 36)).save(files / "small.png")
+    code, _, err = run("inpaint", "photo.png", "small.png", "-o", "out.png")
+    assert code == 2
+    assert err == (
+        "edgeconnect: error: `mask_image` is 48x36, `image` is 96x72; sizes must match "
+        "(`--resize-mask` scales it at the command line).\n"
+    )
+    assert run("inpaint", "photo.png", "small.png", "-o", "out.png", "--resize-mask")[0] == 0
+
+
+def test_empty_mask_gives_the_picture_back_with_a_warning(run, files, photo):
+    Image.new("L", photo.size).save(files / "black.png")
+    code, _, err = run("inpaint", "photo.png", "black.png", "-o", "out.png")
+    assert code == 0
+    assert err == "edgeconnect: warning: `mask_image` has no white pixel: the picture comes back as it was.\n"
+    assert np.array_equal(pixels(files / "out.png"), pixels(files / "photo.png"))
+
+
+INPAINT = ("inpaint", "photo.png", "mask.png", "-o", "out.png")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (("inpaint", "missing.png", "mask.png", "-o", "out.png"), "the image 'missing.png' does not exist"),
+        (
+            ("inpaint", "text.png", "mask.png", "-o", "out.png"),
+            "the image 'text.png' is not a picture of a known format",
+        ),
+        (("inpaint", "cut.png", "mask.png", "-o", "out.png"), "the image 'cut.png' cannot be decoded: "),
+        (("inpaint", "bomb.png", "mask.png", "-o", "out.png"), "decompression bomb"),
+        (("inpaint", "photo.png", "white.png", "-o", "out.png"), "`mask_image` is white everywhere"),
+        (("inpaint", "photo.png", "mask.png", "-o", "out.gif"), "the output 'out.gif' should end in one of .png"),
+        (("inpaint", "photo.png", "mask.png", "-o", "no/out.png"), "lies in a folder that does not exist"),
+        (("inpaint", "clear.png", "mask.png", "-o", "out.jpg"), "JPEG holds no transparency, which 'clear.png' has"),
+        ((*INPAINT, "--edges", "mask.png", "--edge-hints", "mask.png"), "`edges` is the whole line map"),
+        ((*INPAINT, "--sigma", "-1"), "`sigma` is -1.0; a number above 0 fits"),
+        ((*INPAINT, "--model", "no-such-model"), "is 'no-such-model', which is neither a folder here nor a model"),
+        ((*INPAINT, "--model", "empty"), "is the folder 'empty', which holds no model_index.json"),
+        ((*INPAINT, "--device", "abacus"), "`--device` is 'abacus'; auto, cpu, cuda, cuda:1 or mps fits"),
+        ((*INPAINT, "--strategy", "best"), "invalid choice: 'best'"),
+        (("inpaint", "empty", "mask.png", "-o", "out"), "the folder 'empty' holds no pictures"),
+        (("inpaint", "twice", "mask.png", "-o", "out"), "holds both 'a.jpg' and 'a.png'"),
+        (
+            ("inpaint", "twice", "mask.png", "-o", "mask.png"),
+            "the output 'mask.png' is a file, the input 'twice' a folder",
+        ),
+        (("convert", "missing.pth", "missing.pth", "out"), "'missing.pth' does not exist"),
+        (("convert", "text.png", "text.png", "out"), "'text.png' is not a checkpoint that can be read safely"),
+    ],
+)
+def test_bad_input_is_one_line_exit_code_2_and_nothing_written(run, files, photo, arguments, says, monkeypatch):
+    (files / "text.png").write_text("no picture")
+    (files / "cut.png").write_bytes((files / "photo.png").read_bytes()[:200])
+    Image.new("1", (200, 200)).save(files / "bomb.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 96 * 72)
+    Image.new("L", photo.size, 255).save(files / "white.png")
+    photo.convert("RGBA").save(files / "clear.png")
+    (files / "empty").mkdir()
+    (files / "twice").mkdir()
+    for name in ("a.png", "a.jpg"):
+        photo.save(files / "twice" / name)
+    before = sorted(files.rglob("*"))
+
+    code, out, err = run(*arguments)
+    assert code == 2
+    assert out == ""
+    assert says in err.splitlines()[-1]
+    assert err.startswith(("edgeconnect: error: ", "usage: "))
+    assert "Traceback" not in err
+    assert sorted(files.rglob("*")) == before
+
+
+def test_checkpoint_with_missing_weights_is_named(run, files, tiny_pipeline):
+    from safetensors.torch import load_file, save_file
+
+    tiny_pipeline.save_pretrained(files / "model")
+    weights = files / "model" / "edge_generator" / "diffusion_pytorch_model.safetensors"
+    state = load_file(weights)
+    del state["conv_in.weight"]
+    save_file(state, weights, metadata={"format": "pt"})
+    code, _, err = run(*INPAINT, "--model", "model")
+    assert code == 2
+    assert "do not fit EdgeGenerator: missing ['conv_in.weight']" in err
+    assert not (files / "out.png").exists()
+
+
+def test_a_failed_write_leaves_the_old_file(run, files, monkeypatch):
+    (files / "out.png").write_bytes(b"old")
+
+    def fail(image, path, **options):
+        Path(path).write_bytes(b"half")
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    code, _, err = run(*INPAINT)
+    assert (code, err) == (2, "edgeconnect: error: No space left on device\n")
+    assert (files / "out.png").read_bytes() == b"old"
+    assert sorted(path.name for path in files.iterdir()) == ["mask.png", "out.png", "photo.png"]
+
+
+def test_convert_then_inpaint(run, files, published_checkpoints):
+    code, out, _ = run("convert", *map(str, published_checkpoints.values()), "model", "--dtype", "fp16")
+    assert (code, out) == (0, "model: ready for `--model model`\n")
+    assert run(*INPAINT, "--model", "model", "--dtype", "fp32")[0] == 0
+
+
+def test_fastest_dtype_is_bf16_only_where_the_hardware_has_it(monkeypatch):
+    cpu = torch.device("cpu")
+    for amx, avx, expected in (
+        (True, True, torch.bfloat16),
+        (False, True, torch.bfloat16),
+        (False, False, torch.float32),
+    ):
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx)
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda avx=avx: avx)
+        assert cli.fastest_dtype(cpu) == expected
+    cuda = torch.device("cuda")
+    for capability, expected in (((9, 0), torch.bfloat16), ((7, 5), torch.float16)):
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, capability=capability: capability)
+        assert cli.fastest_dtype(cuda) == expected

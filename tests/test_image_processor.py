@@ -1,0 +1,182 @@
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+from edgeconnect_hf.image_processor import read_edges, read_images, read_masks, write_edges, write_images
+
+ORIENTATION = 0x0112
+
+
+def array(*shape, dtype=np.uint8):
+    random = np.random.default_rng(0)
+    return random.integers(0, 256, shape, dtype=np.uint8) if dtype == np.uint8 else random.random(shape, dtype=dtype)
+
+
+def picture(mode, size=(7, 5)):
+    channels = {"L": (), "LA": (2,), "RGB": (3,), "RGBA": (4,)}[mode]
+    return Image.fromarray(array(size[1], size[0], *channels), mode=None)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "L", "LA"])
+def test_pictures_come_back_in_their_mode_unchanged(mode):
+    image = picture(mode)
+    (back,) = write_images(read_images(image, "pil"), "pil")
+    assert back.mode == mode
+    assert np.array_equal(np.asarray(back), np.asarray(image))
+
+
+@pytest.mark.parametrize("mode", ["P", "CMYK", "1", "YCbCr", "HSV"])
+def test_other_modes_come_back_as_pillow_converts_them_to_rgb(mode):
+    image = picture("RGB").convert(mode)
+    (back,) = write_images(read_images(image, "pil"), "pil")
+    assert back.mode == "RGB"
+    assert np.array_equal(np.asarray(back), np.asarray(image.convert("RGB")))
+
+
+def test_sixteen_bits_are_scaled_over_their_full_range():
+    samples = np.array([[0, 128, 129, 257, 32768, 65278, 65535]], np.uint16)
+    (back,) = write_images(read_images(Image.fromarray(samples), "pil"), "pil")
+    assert back.mode == "RGB"
+    assert np.asarray(back)[0, :, 0].tolist() == [0, 0, 1, 1, 128, 254, 255]
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_modes_of_unknown_range_are_refused(mode):
+    with pytest.raises(ValueError, match=f"`image` is a PIL picture of mode {mode}"):
+        read_images(Image.new(mode, (4, 4)), "pil")
+
+
+def test_exif_orientation_turns_picture_and_mask_alike():
+    image, mask = picture("RGB", (6, 4)), Image.fromarray(np.eye(4, 6, dtype=np.uint8) * 255)
+    for upright in (image, mask):
+        upright.getexif()[ORIENTATION] = 6
+    pictures = read_images(image, "pil")
+    assert pictures[0].size == (6, 4)
+    assert np.array_equal(pictures[0].colour, np.rot90(np.asarray(image), -1))
+    (hole,) = read_masks(mask, pictures)
+    assert np.array_equal(hole, np.rot90(np.asarray(mask), -1) > 0)
+
+
+def test_icc_profile_is_kept_where_the_colours_are():
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    for mode, kept in (("RGB", True), ("P", True), ("CMYK", False)):
+        image = picture("RGB").convert(mode)
+        image.info["icc_profile"] = profile
+        (back,) = write_images(read_images(image, "pil"), "pil")
+        assert (back.info.get("icc_profile") == profile) is kept
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4])
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_arrays_and_tensors_round_trip(channels, dtype):
+    """uint8 / 255 in float32 and back is exact for all 256 values."""
+    batch = array(2, 5, 7, channels, dtype=dtype)
+    as_float = batch if dtype == np.float32 else batch / np.float32(255)
+    back = write_images(read_images(batch, "np"), "np")
+    assert back.dtype == np.float32
+    assert np.array_equal(back, as_float)
+    tensor = torch.from_numpy(batch).permute(0, 3, 1, 2)
+    assert torch.equal(write_images(read_images(tensor, "pt"), "pt"), torch.from_numpy(as_float).permute(0, 3, 1, 2))
+    if dtype == np.uint8:
+        for pil, single in zip(write_images(read_images(batch, "pil"), "pil"), batch, strict=True):
+            assert np.array_equal(np.asarray(pil).reshape(single.shape), single)
+
+
+def test_one_or_many_of_any_kind():
+    assert len(read_images(picture("RGB"), "pil")) == 1
+    assert len(read_images([picture("RGB"), picture("L")], "pil")) == 2
+    assert len(read_images(array(5, 7), "pil")) == 1
+    assert len(read_images([array(5, 7, 3), array(5, 7)], "pil")) == 2
+    assert len(read_images(torch.rand(3, 5, 7), "pt")) == 1
+    assert len(read_images(torch.rand(4, 3, 5, 7), "pt")) == 4
+
+
+@pytest.mark.parametrize(
+    ("image", "error", "says"),
+    [
+        ("photo.jpg", TypeError, "`image` is a str; a PIL picture, a NumPy array, a torch tensor or a list"),
+        ([], ValueError, "`image` is an empty list"),
+        ([[picture("L")]], ValueError, "`image` is a list of lists"),
+        (array(2, 2, 2, 2, 3), ValueError, r"`image` has the shape \[2, 2, 2, 2, 3\]; \[H,W\], \[H,W,C\]"),
+        (array(3, 5, 7), ValueError, r"`image` has the shape \[3, 5, 7\], so 7 channels"),
+        (torch.rand(5, 7, 9), ValueError, r"`image` has the shape \[5, 7, 9\], so 5 channels; \[H,W\], \[C,H,W\]"),
+        (array(0, 7, 3), ValueError, r"`image` has the shape \[0, 7, 3\]"),
+        (array(5, 7, 3).astype(np.int64), TypeError, "`image` is of dtype int64; floats"),
+        (np.full((5, 7, 3), np.nan), ValueError, "`image` holds NaN"),
+        (np.full((5, 7, 3), 255.0), ValueError, r"`image` has values from 255 to 255; floats in \[0, 1\]"),
+        (np.linspace(-0.1, 1, 35).reshape(5, 7), ValueError, "`image` has values from -0.1 to 1"),
+        (np.full((5, 7, 3), np.inf), ValueError, "`image` has values from inf"),
+    ],
+)
+def test_what_is_no_picture_is_named(image, error, says):
+    with pytest.raises(error, match=says):
+        read_images(image, "pil")
+
+
+def test_truncated_file_is_named(tmp_path):
+    path = tmp_path / "broken.png"
+    picture("RGB", (64, 64)).save(path)
+    path.write_bytes(path.read_bytes()[:2000])
+    with Image.open(path) as image, pytest.raises(ValueError, match="`image` cannot be decoded: .*truncated"):
+        read_images(image, "pil")
+
+
+def test_mask_threshold_is_one_half():
+    pictures = read_images(array(1, 3), "pil")
+    for mask in (
+        np.array([[127, 128, 255]], np.uint8),
+        np.array([[0.499, 0.5, 1.0]]),
+        np.array([[False, True, True]]),
+        Image.fromarray(np.array([[127, 128, 255]], np.uint8)).convert("RGB"),
+        torch.tensor([[[0.499, 0.5, 1.0]]]),
+    ):
+        assert read_masks(mask, pictures)[0].tolist() == [[False, True, True]]
+
+
+def test_one_mask_serves_all_pictures():
+    pictures = read_images(array(3, 5, 7, 3), "pil")
+    mask = np.eye(5, 7, dtype=bool)
+    assert all(np.array_equal(hole, mask) for hole in read_masks(mask, pictures))
+    with pytest.raises(ValueError, match="`mask_image` holds 2 pictures, `image` holds 3"):
+        read_masks([mask, mask], pictures)
+
+
+def test_mask_errors_say_what_fits():
+    pictures = read_images(array(5, 7, 3), "pil")
+    with pytest.raises(ValueError, match="`mask_image` is 8x5, `image` is 7x5; sizes must match.*--resize-mask"):
+        read_masks(np.zeros((5, 8)), pictures)
+    with pytest.raises(ValueError, match="`mask_image` has 3 channels; 1 channel fits"):
+        read_masks(array(5, 7, 3), pictures)
+    with pytest.raises(ValueError, match="`mask_image` is white everywhere"):
+        read_masks(np.ones((5, 7)), pictures)
+
+
+def test_empty_mask_warns_and_suspects_values_of_zero_and_one():
+    pictures = read_images(array(5, 7, 3), "pil")
+    with pytest.warns(UserWarning, match="no white pixel: the picture comes back as it was.$"):
+        read_masks(np.zeros((5, 7)), pictures)
+    with pytest.warns(UserWarning, match=r"0 and 1 of 255; for such a mask pass `mask.astype\(bool\)`"):
+        read_masks(np.eye(5, 7, dtype=np.uint8), pictures)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_masks(np.eye(5, 7, dtype=bool), pictures)
+
+
+def test_soft_lines_keep_their_values():
+    lines = array(5, 7)
+    (as_uint8,) = read_edges(Image.fromarray(lines), "edges", read_images(array(5, 7, 3), "pil"))
+    (as_float,) = read_edges(Image.fromarray(lines), "edges", read_images(array(5, 7, 3), "np"))
+    assert np.array_equal(as_uint8, lines)
+    assert np.array_equal(as_float, lines / np.float32(255))
+    (back,) = write_edges([as_uint8], "pil")
+    assert back.mode == "L"
+    assert write_edges([as_float], "np").shape == (1, 5, 7, 1)
+    assert write_edges([as_float], "pt").shape == (1, 1, 5, 7)
+
+
+def test_lines_of_another_size_are_named_by_their_argument():
+    with pytest.raises(ValueError, match=r"`known_edges` is 7x4, `image` is 7x5; sizes must match\.$"):
+        read_edges(array(4, 7), "known_edges", read_images(array(5, 7, 3), "pil"))

@@ -1,0 +1,118 @@
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+from torch.testing import assert_close
+
+from edgeconnect_hf import CompletionGenerator, EdgeGenerator, GeneratorOutput
+from edgeconnect_hf.models import blend
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+def tiny(network, **kwargs):
+    torch.manual_seed(0)
+    return network(base_channels=4, num_residual_blocks=1, **kwargs)
+
+
+def inputs(network, size=(20, 28)):
+    torch.manual_seed(1)
+    channels = (1, 1, 1) if network is EdgeGenerator else (3, 1)
+    return [torch.rand(2, c, *size) for c in channels]
+
+
+@pytest.mark.parametrize(("network", "channels"), [(EdgeGenerator, 1), (CompletionGenerator, 3)])
+def test_output_has_the_input_size_and_lies_in_unit_range(network, channels):
+    model = tiny(network)
+    output = model(*inputs(network))
+    assert isinstance(output, GeneratorOutput)
+    assert output.sample.shape == (2, channels, 20, 28)
+    assert output.sample.min() >= 0
+    assert output.sample.max() <= 1
+    assert torch.equal(model(*inputs(network), return_dict=False)[0], output.sample)
+
+
+def test_default_networks_have_the_papers_parameters():
+    """Counted by hand from appendix A: weights of 7x7, 4x4 twice, 16 times 3x3, 4x4 twice, 7x7, and the last bias."""
+
+    def count(inputs, outputs):
+        ends = 49 * 64 * inputs + 49 * 64 * outputs + outputs
+        strided = 2 * 16 * (64 * 128 + 128 * 256)
+        return ends + strided + 8 * 2 * 9 * 256 * 256
+
+    for model, expected in ((EdgeGenerator(), count(3, 1)), (CompletionGenerator(), count(4, 3))):
+        assert sum(parameter.numel() for parameter in model.parameters()) == expected
+
+
+@pytest.mark.parametrize("network", [EdgeGenerator, CompletionGenerator])
+@pytest.mark.parametrize("use_spectral_norm", [False, True])
+def test_save_and_load_round_trips_exactly(network, use_spectral_norm, tmp_path):
+    model = tiny(network, use_spectral_norm=use_spectral_norm, sample_size=64).eval()
+    model.save_pretrained(tmp_path)
+    loaded = network.from_pretrained(tmp_path)
+    assert loaded.config.sample_size == 64
+    assert loaded.config.use_spectral_norm is use_spectral_norm
+    assert torch.equal(loaded(*inputs(network)).sample, model(*inputs(network)).sample)
+
+
+def test_half_precision_file_loads_as_fp32_by_default_and_as_asked(tmp_path):
+    torch.nn.Module.half(tiny(EdgeGenerator)).save_pretrained(tmp_path)
+    assert EdgeGenerator.from_pretrained(tmp_path).dtype == torch.float32
+    assert EdgeGenerator.from_pretrained(tmp_path, dtype=torch.bfloat16).dtype == torch.bfloat16
+
+
+def test_only_the_last_convolution_has_a_bias_and_no_spectral_norm():
+    names = set(tiny(EdgeGenerator, use_spectral_norm=True).state_dict())
+    assert {name for name in names if name.endswith("bias")} == {"conv_out.bias"}
+    assert "conv_out.weight" in names
+    assert "conv_in.parametrizations.weight.original" in names
+
+
+@pytest.mark.parametrize(("change", "named"), [("missing", "up.0.weight"), ("unexpected", "stranger")])
+def test_weights_that_do_not_fit_are_an_error(change, named, tmp_path):
+    tiny(EdgeGenerator).save_pretrained(tmp_path)
+    state = load_file(tmp_path / WEIGHTS)
+    if change == "missing":
+        del state[named]
+    else:
+        state[named] = torch.zeros(1)
+    save_file(state, tmp_path / WEIGHTS, metadata={"format": "pt"})
+    with pytest.raises(ValueError, match=rf"do not fit EdgeGenerator.*{change} \['{named}'\]"):
+        EdgeGenerator.from_pretrained(tmp_path)
+
+
+def test_pickled_weights_are_not_read(tmp_path):
+    model = tiny(EdgeGenerator)
+    model.save_pretrained(tmp_path)
+    (tmp_path / WEIGHTS).unlink()
+    torch.save(model.state_dict(), tmp_path / "diffusion_pytorch_model.bin")
+    with pytest.raises(OSError, match="safetensors"):
+        EdgeGenerator.from_pretrained(tmp_path)
+
+
+def test_gradient_checkpointing_changes_no_gradient():
+    gradients = []
+    for checkpointing in (False, True):
+        model = tiny(CompletionGenerator).train()
+        if checkpointing:
+            model.enable_gradient_checkpointing()
+        model(*inputs(CompletionGenerator)).sample.square().mean().backward()
+        gradients.append([parameter.grad for parameter in model.parameters()])
+    assert all(torch.equal(plain, checkpointed) for plain, checkpointed in zip(*gradients, strict=True))
+
+
+def test_generator_is_deterministic_and_independent_of_its_batch():
+    """Instance norm sees one picture at a time. Batched convolutions may sum in another order: 1e-5 for fp32."""
+    model = tiny(EdgeGenerator).eval()
+    both = model(*inputs(EdgeGenerator)).sample
+    second = model(*(tensor[1:] for tensor in inputs(EdgeGenerator))).sample
+    assert_close(both[1:], second, rtol=0, atol=1e-5)
+
+
+def test_blend_is_exact_on_either_side():
+    known, predicted = torch.rand(1, 3, 4, 4), torch.rand(1, 3, 4, 4)
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[..., 1:3, 1:3] = 1
+    blended = blend(known, predicted, mask)
+    assert torch.equal(blended * (1 - mask), known * (1 - mask))
+    assert torch.equal(blended * mask, predicted * mask)
+    assert torch.equal(blend(known, 1, mask) * mask, mask.expand(1, 3, 4, 4))

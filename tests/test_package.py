@@ -1,0 +1,74 @@
+"""What `pip install edgeconnect-hf` gives."""
+
+import re
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import edgeconnect_hf
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_every_public_name_resolves_and_is_listed():
+    for name in edgeconnect_hf.__all__:
+        assert getattr(edgeconnect_hf, name) is not None
+    assert set(dir(edgeconnect_hf)) == set(edgeconnect_hf.__all__)
+    with pytest.raises(AttributeError, match="has no attribute 'Stranger'"):
+        edgeconnect_hf.Stranger  # noqa: B018
+
+
+def test_importing_the_package_imports_neither_torch_nor_diffusers():
+    program = "import sys, edgeconnect_hf; print({'torch', 'diffusers', 'cv2', 'numpy'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
+
+
+def test_generic_loader_finds_the_pipeline_after_the_import_the_readme_names(tiny_pipeline, tmp_path):
+    tiny_pipeline.save_pretrained(tmp_path)
+    program = (
+        "import sys\n"
+        "from edgeconnect_hf import EdgeConnectPipeline\n"
+        "from diffusers import DiffusionPipeline\n"
+        "print(type(DiffusionPipeline.from_pretrained(sys.argv[1])) is EdgeConnectPipeline)"
+    )
+    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True)
+    assert done.stdout == "True\n"
+
+
+def test_readme_examples_run(tmp_path):
+    """The six lines and the editing below them, as they stand, in the repository's root."""
+    examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    assert len(examples[0].strip().splitlines()) == 6
+    program = "".join(examples).replace('"repaired.png"', repr(str(tmp_path / "repaired.png")))
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert (tmp_path / "repaired.png").stat().st_size > 0
+
+
+def test_wheel_holds_the_bundled_model_and_the_type_marker(tmp_path):
+    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT]
+    subprocess.run(build, capture_output=True, text=True, check=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert "edgeconnect_hf/py.typed" in names
+    bundled = [path for path in (ROOT / "edgeconnect_hf" / "checkpoints").rglob("*") if path.is_file()]
+    assert {str(path.relative_to(ROOT)) for path in bundled} <= names
+    assert sum(path.suffix == ".safetensors" for path in bundled) == 2
+    assert not any(name.startswith(("tests/", "training/", "space/")) for name in names)
+
+
+def test_bundled_card_is_the_released_one_and_valid():
+    from huggingface_hub import ModelCard
+
+    released = ROOT / "model_card.md"
+    assert (ROOT / "edgeconnect_hf" / "checkpoints" / "facades" / "README.md").read_text() == released.read_text()
+    card = ModelCard.load(released)
+    assert (card.data.library_name, card.data.pipeline_tag, card.data.license) == (
+        "diffusers",
+        "image-to-image",
+        "apache-2.0",
+    )

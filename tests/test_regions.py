@@ -1,0 +1,98 @@
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edgeconnect_hf.regions import STRATEGIES, Window, find_windows
+
+
+@st.composite
+def masks(draw):
+    """Pictures from 1x1 up with up to twenty rectangles of holes."""
+    height, width = draw(st.integers(1, 900)), draw(st.integers(1, 900))
+    mask = np.zeros((height, width), bool)
+    for _ in range(draw(st.integers(1, 20))):
+        top, left = draw(st.integers(0, height - 1)), draw(st.integers(0, width - 1))
+        mask[top : top + draw(st.integers(1, 300)), left : left + draw(st.integers(1, 300))] = True
+    return mask
+
+
+@settings(deadline=None, max_examples=60)
+@given(mask=masks(), strategy=st.sampled_from(STRATEGIES), sample_size=st.sampled_from([32, 128, 256]))
+def test_every_hole_lies_in_exactly_one_window(mask, strategy, sample_size):
+    owners = np.zeros(mask.shape, int)
+    for window in find_windows(mask, strategy, sample_size):
+        owners[window.hole_slices] += 1
+        top, left, bottom, right = window.view
+        assert 0 <= top <= window.hole[0] < window.hole[2] <= bottom <= mask.shape[0]
+        assert 0 <= left <= window.hole[1] < window.hole[3] <= right <= mask.shape[1]
+        assert np.array_equal(mask[window.view_slices][window.hole_in_view], mask[window.hole_slices])
+        limit = {"resize": sample_size, "auto": 2 * sample_size}.get(strategy)
+        assert (max(window.work_size) <= max(limit, 16)) if limit else not window.is_reduced
+    assert (owners[mask] == 1).all()
+    assert owners.max() == 1
+
+
+def test_a_small_hole_in_a_large_picture_gets_a_small_window():
+    mask = np.zeros((3000, 4000), bool)
+    mask[1000:1200, 2000:2300] = True
+    (window,) = find_windows(mask, "crop", 256)
+    assert window.hole == (1000, 2000, 1200, 2300)
+    assert window.view == (850, 1850, 1350, 2450)
+    (window,) = find_windows(mask, "auto", 256)
+    assert window.work_size == (427, 512)
+
+
+def test_at_the_frame_the_context_moves_into_the_picture():
+    mask = np.zeros((600, 600), bool)
+    mask[:10, 590:] = True
+    (window,) = find_windows(mask, "crop", 256)
+    assert window.view == (0, 334, 266, 600)
+
+
+def test_near_holes_share_a_window_and_far_ones_do_not():
+    mask = np.zeros((2000, 2000), bool)
+    mask[100:120, 100:120] = mask[100:120, 180:200] = mask[1500:1520, 1500:1520] = True
+    windows = find_windows(mask, "auto", 256)
+    assert [window.hole for window in windows] == [(100, 100, 120, 200), (1500, 1500, 1520, 1520)]
+
+
+def test_specks_all_over_a_photo_become_few_windows():
+    """A dusty 12-megapixel scan: windows of about 512 pixels a side that cover it, not one for each of 2,940 specks."""
+    mask = np.zeros((3000, 4000), bool)
+    mask[5::61, 7::67] = True
+    windows = find_windows(mask, "auto", 256)
+    assert 12_000_000 / 512**2 <= len(windows) < 200
+    assert not any(window.is_reduced for window in windows)
+
+
+def test_no_hole_no_window():
+    assert find_windows(np.zeros((10, 10), bool), "auto", 256) == []
+
+
+@settings(deadline=None)
+@given(st.integers(1, 90), st.integers(1, 90), st.floats(0.05, 1), st.integers(0, 2**32 - 1))
+def test_lines_survive_being_enlarged_and_reduced(height, width, scale, seed):
+    work_size = max(1, int(height * scale)), max(1, int(width * scale))
+    window = Window((0, 0, height, width), (0, 0, height, width), work_size)
+    lines = np.random.default_rng(seed).random(work_size, dtype=np.float32)
+    enlarged = window.enlarge_lines(lines)
+    assert enlarged.shape == (height, width)
+    assert np.array_equal(window.reduce_lines(enlarged), lines)
+
+
+def test_a_line_of_one_pixel_survives_being_reduced():
+    window = Window((0, 0, 300, 300), (0, 0, 300, 300), (71, 71))
+    lines = np.zeros((300, 300), np.float32)
+    lines[:, 150] = 1
+    assert (window.reduce_lines(lines).sum(axis=1) == 1).all()
+
+
+def test_nothing_of_the_hole_is_averaged_into_known_pixels():
+    window = Window((0, 0, 100, 100), (0, 0, 100, 100), (37, 41))
+    mask = np.zeros((100, 100), bool)
+    mask[33:61, 20:55] = True
+    image = np.where(mask, np.float32(1), np.float32(0))[..., None]
+    reduced = window.reduce_image(image)[..., 0]
+    assert (reduced[~window.reduce_mask(mask)] == 0).all()
+    assert reduced.max() == pytest.approx(1)
