@@ -1,13 +1,12 @@
 """The losses against numbers that the published code computed (losses.json), and what their formulas promise."""
 
 import json
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from official_weights import official_state_dict
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.testing import assert_close
 
@@ -18,9 +17,6 @@ from training import losses
 from training.discriminator import PatchDiscriminator
 
 FIXTURES = Path(__file__).with_name("fixtures")
-sys.path.insert(0, str(FIXTURES))
-from official_weights import official_state_dict  # noqa: E402
-
 REFERENCE = json.loads((FIXTURES / "losses.json").read_text())
 
 
@@ -35,24 +31,17 @@ def published_discriminator(network: str, in_channels: int) -> PatchDiscriminato
     return discriminator.eval()
 
 
-def published_generator(network: str, kind: type[EdgeGenerator] | type[CompletionGenerator], folder: Path) -> Any:
-    """Our generator with the published weights, in evaluation mode."""
-    save_file(official_state_dict(network), folder / f"{network}.safetensors")
-    return convert_generator(folder / f"{network}.safetensors", kind)
-
-
 @pytest.fixture(scope="module")
 @torch.no_grad()
-def pictures(tmp_path_factory) -> dict[str, tuple[PatchDiscriminator, Tensor, Tensor, Tensor]]:
+def pictures(published_checkpoints) -> dict[str, tuple[PatchDiscriminator, Tensor, Tensor, Tensor]]:
     """Of each stage: its discriminator, what is real, what is fake, the mask."""
-    folder = tmp_path_factory.mktemp("published")
     batch = load_file(FIXTURES / "reference.safetensors")
     masked_image = blend(batch["image"], 1, batch["mask"])
     masked_gray, masked_edges = blend(batch["gray"], 1, batch["mask"]), blend(batch["edges_full"], 0, batch["mask"])
-    edge_generator = published_generator("edge_generator", EdgeGenerator, folder)
+    edge_generator = convert_generator(published_checkpoints["edge_generator"], EdgeGenerator)
     pred_edges = edge_generator(masked_gray, masked_edges, batch["mask"]).sample
     assert pred_edges.mean().item() == pytest.approx(REFERENCE["pred_edges_mean"], rel=1e-5)
-    completion_generator = published_generator("inpaint_generator", CompletionGenerator, folder)
+    completion_generator = convert_generator(published_checkpoints["inpaint_generator"], CompletionGenerator)
     pred_image = completion_generator(masked_image, batch["edges_full"]).sample
     real_edges = torch.cat([batch["gray"], batch["edges_full"]], dim=1)
     fake_edges = torch.cat([batch["gray"], pred_edges], dim=1)
