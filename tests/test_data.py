@@ -2,7 +2,11 @@ import io
 import itertools
 import json
 import logging
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import datasets
 import huggingface_hub
@@ -143,6 +147,31 @@ def test_the_global_random_state_is_left_alone(folder):
     take(make_train_loader(make_config(folder, dataloader_num_workers=1), 1, 0, 0), 2)
     assert torch.equal(torch.random.get_rng_state(), before[0])
     assert np.array_equal(np.random.get_state()[1], before[1])
+
+
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="Windows has no process groups")
+def test_a_signal_to_all_processes_of_a_run_leaves_its_workers_alive(folder, tmp_path):
+    """In a session of its own: the loader's process takes SIGTERM as the trainer does, and still gets its batches."""
+    program = f"""
+import os, signal
+from training.config import TrainingConfig
+from training.data import make_train_loader
+
+caught = []
+signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
+config = TrainingConfig(train_data_dir={str(folder)!r}, resolution=16, max_train_steps=1, dataloader_num_workers=2)
+batches = iter(make_train_loader(config, 1, 0, 0))
+next(batches)
+os.killpg(0, signal.SIGTERM)
+for _ in range(10):
+    next(batches)
+assert caught == [signal.SIGTERM]
+"""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "HF_HOME": str(tmp_path)}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, start_new_session=True, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
 
 
 # Streaming.

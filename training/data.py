@@ -22,6 +22,7 @@ import functools
 import glob
 import itertools
 import logging
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -94,7 +95,7 @@ def make_train_loader(
         num_workers=config.dataloader_num_workers,
         collate_fn=_collate,
         pin_memory=torch.cuda.is_available(),
-        worker_init_fn=_use_one_thread,
+        worker_init_fn=_start_worker,
         generator=torch.Generator().manual_seed(config.seed),  # else iterating would draw from the global one
     )
 
@@ -357,5 +358,9 @@ def _collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
     return {**default_collate(samples), "unreadable": unreadable}
 
 
-def _use_one_thread(worker_id: int) -> None:
+def _start_worker(worker_id: int) -> None:
     cv2.setNumThreads(0)  # the workers are the parallelism; OpenCV's threads do not survive a fork either
+    if hasattr(os, "setpgrp"):
+        # A SIGTERM sent to the whole group (by `timeout`, a shell, a scheduler) is for the trainer, which then writes a
+        # checkpoint. It could not, if that had ended its workers.
+        os.setpgrp()
