@@ -217,3 +217,9 @@ def test_a_stage_says_what_it_starts_from(data, tmp_path):
         run(data, tmp_path, stage="completion", edge_source="generated")
     with pytest.raises(ValueError, match="checkpoint-9"):
         run(data, tmp_path, resume_from_checkpoint=str(tmp_path / "checkpoint-9"))
+
+
+def test_a_logger_that_is_not_installed_is_named(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.trainer.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="`report_to` is 'wandb'"):
+        run(data, tmp_path, report_to="wandb")

@@ -7,6 +7,7 @@ import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -99,6 +100,8 @@ class Trainer:
     def __init__(self, config: TrainingConfig):
         self.config = config
         self.output_dir = Path(config.output_dir)
+        if config.report_to != "none" and find_spec(config.report_to) is None:  # accelerate would log nothing then
+            raise ValueError(f"`report_to` is {config.report_to!r}, which is not installed.")
         self.must_stop = False  # set by SIGTERM
         self.old_handler = signal.signal(signal.SIGTERM, lambda *_: setattr(self, "must_stop", True))
         self.accelerator = Accelerator(
