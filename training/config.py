@@ -72,7 +72,7 @@ class TrainingConfig:
     train_data_dir: str | None = None
     """Folder of pictures (or parquet files) to train on, instead of `dataset_name`."""
     validation_data_dir: str | None = None
-    """Folder of pictures for validation; by default the first ones of the training set."""
+    """Folder of pictures for validation; by default the data set's validation or test split, else training pictures."""
     streaming: bool = False
     """Read the data set while training, without keeping it on disk."""
     split: str = "train"
@@ -84,7 +84,7 @@ class TrainingConfig:
     edge_column: str | None = None
     """Column with a line drawing for each picture (HED and the like), instead of Canny's."""
     thin_edges: bool = False
-    """Thin the lines of `edge_column` to one pixel."""
+    """Keep of the lines of `edge_column` what Canny finds too, one pixel wide."""
     mask_dataset: str | None = None
     """Folder of mask pictures (white is the hole), mixed in by `mask_external`."""
     resolution: int = 256
@@ -96,7 +96,7 @@ class TrainingConfig:
     random_flip: bool = True
     """Mirror half of the pictures left to right."""
     sigma: float = 2.0
-    """Canny's Gaussian in pixels; 0 draws one per sample, -1 gives no lines at all (for the ablation)."""
+    """Canny's Gaussian in pixels; 0 draws one per sample from 1 to 4, -1 gives no lines at all (for the ablation)."""
     mask_rectangle: float = 0.3
     """Share of masks that are one rectangle of a quarter of the area."""
     mask_half: float = 0.1
