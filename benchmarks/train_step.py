@@ -1,7 +1,7 @@
 """How long an update of the completion stage takes: bf16 with channels last against fp32 as PyTorch lays it out.
 
-`python benchmarks/train_step.py` times discriminator, generator, VGG19 (random weights) and both optimisers, at the paper's
-size unless told otherwise, and prints a Markdown table and what the machine has. Nothing is downloaded.
+`python benchmarks/train_step.py` times discriminator, generator, VGG19 (random weights) and both optimisers at the size
+of the paper, unless told otherwise, and prints a Markdown table and what the machine has. Nothing is downloaded.
 """
 
 import argparse
