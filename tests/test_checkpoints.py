@@ -4,7 +4,16 @@ import logging
 
 import pytest
 
-from training.checkpoints import find_checkpoints, find_latest, is_whole, partial_folder, remove_old, seal
+from training.checkpoints import (
+    checkpoint_step,
+    find_checkpoints,
+    find_latest,
+    is_whole,
+    partial_folder,
+    remove_old,
+    remove_partial,
+    seal,
+)
 
 
 def write(output_dir, step, text="weights"):
@@ -52,14 +61,14 @@ def test_a_partial_folder_is_no_checkpoint_and_is_removed(tmp_path):
     partial_folder(tmp_path, 5).mkdir()
     assert find_checkpoints(tmp_path) == []
     assert find_latest(tmp_path) is None
-    remove_old(tmp_path, limit=None)
+    remove_partial(tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_the_newest_are_kept(tmp_path):
-    for step in (8, 9, 10, 11):
+    for step in (8, 9, 10, 11, 99):
         write(tmp_path, step)
     (tmp_path / "checkpoint-best").mkdir()  # somebody's own
-    remove_old(tmp_path, limit=2)
-    assert [path.name for path in find_checkpoints(tmp_path)] == ["checkpoint-10", "checkpoint-11"]
+    remove_old(tmp_path, step=11, limit=2)  # 99 is of a run that was turned back
+    assert [checkpoint_step(path) for path in find_checkpoints(tmp_path)] == [10, 11, 99]
     assert (tmp_path / "checkpoint-best").exists()

@@ -86,6 +86,16 @@ def test_a_torn_checkpoint_is_passed_over(data, results, tmp_path, caplog):
     assert_same_weights(results["edge"], tmp_path)
 
 
+def test_a_run_turned_back_writes_its_checkpoints_anew(data, tmp_path):
+    run(data, tmp_path)
+    later = tmp_path / "checkpoint-6" / "edge_generator.safetensors"
+    before = later.read_bytes()
+    turned_back = str(tmp_path / "checkpoint-2")
+    run(data, tmp_path, resume_from_checkpoint=turned_back, max_grad_norm=1e-3, checkpoints_total_limit=1)
+    assert later.read_bytes() != before
+    assert [path.name for path in find_checkpoints(tmp_path)] == ["checkpoint-6"]
+
+
 def test_sigterm_writes_a_checkpoint_and_the_rest_can_follow(data, results, tmp_path):
     handler = signal.getsignal(signal.SIGTERM)
     settings = {"checkpointing_steps": 1000, "use_ema": True}

@@ -34,7 +34,7 @@ def seal(output_dir: Path, step: int) -> Path:
     (partial / _SEAL).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
     for path in (*files, partial / _SEAL, partial):
         _flush(path)
-    if final.exists():  # torn, or it would not be written again
+    if final.exists():  # torn, or of a run that was turned back to an earlier checkpoint
         shutil.rmtree(final)
     partial.rename(final)
     _flush(output_dir)
@@ -70,13 +70,17 @@ def find_latest(output_dir: Path) -> Path | None:
     return None
 
 
-def remove_old(output_dir: Path, limit: int | None) -> None:
-    """Keeps the newest `limit` checkpoints, and no partial folders of runs that were killed."""
+def remove_old(output_dir: Path, step: int, limit: int) -> None:
+    """Keeps the newest `limit` checkpoints up to `step`. Later ones, of a run that was turned back, are left alone."""
+    up_to_now = [checkpoint for checkpoint in find_checkpoints(output_dir) if checkpoint_step(checkpoint) <= step]
+    for checkpoint in up_to_now[:-limit]:
+        shutil.rmtree(checkpoint)
+
+
+def remove_partial(output_dir: Path) -> None:
+    """Removes what runs that were killed had begun to write."""
     for partial in output_dir.glob(".checkpoint-*.partial"):
         shutil.rmtree(partial)
-    if limit is not None:
-        for checkpoint in find_checkpoints(output_dir)[:-limit]:
-            shutil.rmtree(checkpoint)
 
 
 def _hash(path: Path) -> str:

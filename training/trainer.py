@@ -22,7 +22,15 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
-from training.checkpoints import find_checkpoints, find_latest, is_whole, partial_folder, remove_old, seal
+from training.checkpoints import (
+    find_checkpoints,
+    find_latest,
+    is_whole,
+    partial_folder,
+    remove_old,
+    remove_partial,
+    seal,
+)
 from training.config import TrainingConfig, save_config
 from training.data import make_train_loader, make_validation_batches
 from training.networks import make_networks, save_networks
@@ -118,7 +126,7 @@ class Trainer:
         checkpoint = self._find_checkpoint()
         if self.accelerator.is_main_process:
             self.output_dir.mkdir(parents=True, exist_ok=True)
-            remove_old(self.output_dir, limit=None)
+            remove_partial(self.output_dir)
             save_config(config, self.output_dir / "training_config.yaml")
 
         # 1. Networks, optimisers and schedules, the same in every process.
@@ -149,6 +157,7 @@ class Trainer:
         if checkpoint is not None:
             self.accelerator.load_state(str(checkpoint))
             logger.info("Going on from %s.", checkpoint)
+        self.saved_step = None if checkpoint is None else self.progress.global_step
         if self.ema is not None:
             self.ema.to(self.accelerator.device)
 
@@ -179,7 +188,8 @@ class Trainer:
         start = time.monotonic() - 60 * progress.minutes
         logged_at, logged_samples = time.monotonic(), progress.samples
         out_of_time = terminated = False
-        while not (out_of_time or terminated or progress.global_step == config.max_train_steps):
+        last_step = math.inf if config.max_train_steps is None else config.max_train_steps
+        while progress.global_step < last_step and not (out_of_time or terminated):
             batch, predicted, terms = self._update()
             progress.minutes = (time.monotonic() - start) / 60
             out_of_time = config.max_train_minutes is not None and progress.minutes >= config.max_train_minutes
@@ -334,8 +344,7 @@ class Trainer:
     def _save_checkpoint(self) -> None:
         """`checkpoint-N`, unless that has just been written. Called by all processes."""
         step = self.progress.global_step
-        checkpoints = find_checkpoints(self.output_dir)
-        if checkpoints and checkpoints[-1].name == f"checkpoint-{step}" and is_whole(checkpoints[-1]):
+        if step == self.saved_step:
             return
         for network in self.networks.values():
             for name, parameter in network.named_parameters():
@@ -344,8 +353,10 @@ class Trainer:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             seal(self.output_dir, step)
-            remove_old(self.output_dir, self.config.checkpoints_total_limit)
+            if self.config.checkpoints_total_limit is not None:
+                remove_old(self.output_dir, step, self.config.checkpoints_total_limit)
         self.accelerator.wait_for_everyone()
+        self.saved_step = step
 
     def _save_networks(self, models: list[nn.Module], weights: list[Any], output_dir: str) -> None:
         """Networks by name, free of what wraps them, so that another number of processes can go on from them."""
