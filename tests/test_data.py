@@ -29,7 +29,7 @@ def cache(tmp_path, monkeypatch):
     """`datasets` prepares its tables here, and not in the user's cache."""
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
     # A second's wait at the end of each streamed epoch, for its reading threads. Epochs of ten rows have many ends.
-    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0)
+    monkeypatch.setattr(datasets.config, "SLEEP_TIME_ON_THREADS_SHUTDOWN", 0, raising=False)
 
 
 def make_config(folder, **settings):
