@@ -223,7 +223,7 @@ class Trainer:
         Returns:
             The batch, what was predicted of it, and the losses of both sides by name (the last, when accumulating).
         """
-        for _ in range(self.config.gradient_accumulation_steps):
+        for _ in range(self.accelerator.gradient_accumulation_steps):  # `accelerate launch` may have its say
             batch = next(self.batches)
             mask_mean = self.accelerator.reduce(batch["mask"].mean(), "mean")  # over all processes
             with self.accelerator.accumulate(*self.trained.values()):
