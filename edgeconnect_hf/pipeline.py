@@ -19,6 +19,7 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils.outputs import BaseOutput
 
 from .edges import canny, to_gray
+from .hub import PushWithCard
 from .image_processor import (
     OUTPUT_TYPES,
     Array,
@@ -56,7 +57,7 @@ class EdgeConnectPipelineOutput(BaseOutput):
     edges: Any
 
 
-class EdgeConnectPipeline(DiffusionPipeline):
+class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc]  # another `push_to_hub`
     """Repairs photos: draws the missing lines, then paints between them (Nazeri et al., 2019, arXiv 1901.00212).
 
     `pipe(image, mask_image)` does both. A person may step in between: `edges = pipe.generate_edges(image, mask_image)`,
