@@ -1,5 +1,6 @@
 """The training loop: resuming bit for bit, torn checkpoints, what is written, what stops it."""
 
+import multiprocessing
 import os
 import signal
 from pathlib import Path
@@ -233,3 +234,9 @@ def test_a_logger_that_is_not_installed_is_named(data, tmp_path, monkeypatch):
     monkeypatch.setattr("training.trainer.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="`report_to` is 'wandb'"):
         run(data, tmp_path, report_to="wandb")
+
+
+def test_no_worker_outlives_the_run(data, tmp_path):
+    trainer = run(data, tmp_path / "run", max_train_steps=1, dataloader_num_workers=1)
+    assert trainer.progress.global_step == 1
+    assert multiprocessing.active_children() == []

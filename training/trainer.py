@@ -5,7 +5,7 @@ import math
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -184,6 +184,7 @@ class Trainer:
                 self._save_result()
             return finished
         finally:
+            self.batches.close()  # its workers end, before a next stage starts its own
             for tracker in self.accelerator.trackers:
                 tracker.finish()
             signal.signal(signal.SIGTERM, self.old_handler)
@@ -271,7 +272,7 @@ class Trainer:
 
     # Data and logs.
 
-    def _read_batches(self) -> Iterator[dict[str, Tensor]]:
+    def _read_batches(self) -> Generator[dict[str, Tensor], None, None]:
         loader = make_train_loader(
             self.config, self.accelerator.num_processes, self.accelerator.process_index, self.progress.samples
         )
