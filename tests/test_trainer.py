@@ -70,7 +70,7 @@ def run_until(step: int, data: Path, output_dir: Path, **overrides) -> None:
 def test_a_resumed_run_ends_with_the_same_weights(data, results, tmp_path, stage):
     start_from = {"edge": None, "completion": results["edge"], "joint": results["completion"]}[stage]
     settings = {"stage": stage, "pretrained_model_name_or_path": start_from and str(start_from), "use_ema": True}
-    run_until(5, data, tmp_path, **settings)
+    run_until(5, data, tmp_path, checkpointing_steps=4, **settings)
     trainer = Trainer(TrainingConfig(**tiny_settings(data, tmp_path, resume_from_checkpoint="latest", **settings)))
     assert trainer.progress.global_step == 4
     assert trainer.run()
@@ -78,7 +78,7 @@ def test_a_resumed_run_ends_with_the_same_weights(data, results, tmp_path, stage
 
 
 def test_a_torn_checkpoint_is_passed_over(data, results, tmp_path, caplog):
-    run_until(5, data, tmp_path, use_ema=True)
+    run_until(5, data, tmp_path, checkpointing_steps=2, use_ema=True)
     optimizer = tmp_path / "checkpoint-4" / "optimizer.bin"
     optimizer.write_bytes(optimizer.read_bytes()[:-1])
     trainer = run(data, tmp_path, resume_from_checkpoint="latest", use_ema=True)
@@ -88,7 +88,7 @@ def test_a_torn_checkpoint_is_passed_over(data, results, tmp_path, caplog):
 
 
 def test_a_run_turned_back_writes_its_checkpoints_anew(data, tmp_path):
-    run(data, tmp_path)
+    run(data, tmp_path, checkpointing_steps=2)
     later = tmp_path / "checkpoint-6" / "edge_generator.safetensors"
     before = later.read_bytes()
     turned_back = str(tmp_path / "checkpoint-2")
@@ -99,7 +99,7 @@ def test_a_run_turned_back_writes_its_checkpoints_anew(data, tmp_path):
 
 def test_sigterm_writes_a_checkpoint_and_the_rest_can_follow(data, results, tmp_path):
     handler = signal.getsignal(signal.SIGTERM)
-    settings = {"checkpointing_steps": 1000, "use_ema": True}
+    settings = {"use_ema": True}
     trainer = Trainer(TrainingConfig(**tiny_settings(data, tmp_path, **settings)))
     os.kill(os.getpid(), signal.SIGTERM)
     assert not trainer.run()
@@ -111,7 +111,7 @@ def test_sigterm_writes_a_checkpoint_and_the_rest_can_follow(data, results, tmp_
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_saves_nothing(data, tmp_path):
-    trainer = Trainer(TrainingConfig(**tiny_settings(data, tmp_path)))
+    trainer = Trainer(TrainingConfig(**tiny_settings(data, tmp_path, checkpointing_steps=2)))
     update = trainer._update
 
     def poisoned():
@@ -172,7 +172,7 @@ def test_losses_and_metrics_are_logged_by_name(results, stage, names):
 
 
 def test_checkpoints_are_limited(data, tmp_path):
-    run(data, tmp_path, checkpoints_total_limit=1)
+    run(data, tmp_path, checkpointing_steps=2, checkpoints_total_limit=1)
     assert [path.name for path in find_checkpoints(tmp_path)] == ["checkpoint-6"]
     with pytest.raises(FileExistsError, match="resume_from_checkpoint latest"):
         run(data, tmp_path)

@@ -58,7 +58,7 @@ def tiny_settings(data: Path, output_dir: Path, **overrides: Any) -> dict[str, A
         "train_batch_size": 2,
         "num_validation_images": 2,
         "max_train_steps": 6,
-        "checkpointing_steps": 2,
+        "checkpointing_steps": 1000,  # D's size is the paper's: each one has 35 MB
         "logging_steps": 1,
         "seed": 1,
         **overrides,
