@@ -74,6 +74,7 @@ def test_wrong_recipes_end_the_program_with_a_message(text, tmp_path, capsys):
         {"max_train_steps": None},
         {"max_train_steps": 0},
         {"stage": "both"},
+        {"mixed_precision": "fp8"},
         {"resolution": 62},
         {"resolution": 8},
         {"sigma": -0.5},

@@ -3,6 +3,7 @@ import itertools
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -13,7 +14,9 @@ import huggingface_hub
 import numpy as np
 import pytest
 import torch
+from fake_hub import FakeHub
 from PIL import Image
+from training_runs import finish, start
 
 from training.config import TrainingConfig
 from training.data import make_train_loader, make_validation_batches
@@ -114,8 +117,7 @@ def test_the_seed_decides(folder):
     assert not torch.equal(first[0]["mask"], other[0]["mask"])
 
 
-@pytest.mark.parametrize("streaming", [False, True])
-@pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.parametrize(("workers", "streaming"), [(1, False), (2, False), (1, True)])
 def test_the_number_of_workers_changes_nothing(parquet, workers, streaming):
     config = make_config(parquet, image_column="photo", streaming=streaming, random_flip=True)
     alone = take(make_train_loader(config, 1, 0, 0), 7)
@@ -245,6 +247,54 @@ def test_a_data_set_by_name(parquet, streaming):
     assert sorted(numbers(next(iter(make_train_loader(by_name, 1, 0, 0))))) == list(range(10))
 
 
+HUB_PROGRAM = """
+import sys
+from pathlib import Path
+
+from huggingface_hub import HfApi
+from training.config import TrainingConfig
+from training.data import make_train_loader, make_validation_batches
+
+if __name__ == "__main__":  # a worker imports this file
+    api = HfApi()
+    api.create_repo("tester/pictures", repo_type="dataset")
+    api.upload_folder(repo_id="tester/pictures", repo_type="dataset", folder_path=sys.argv[1])
+    for streaming in (False, True):
+        config = TrainingConfig(
+            dataset_name="tester/pictures",
+            streaming=streaming,
+            dataloader_num_workers=int(streaming),
+            resolution=16,
+            train_batch_size=3,
+            max_train_steps=1,
+        )
+        for batch in (next(iter(make_train_loader(config, 1, 0, 0))), *make_validation_batches(config)):
+            print("numbers", sorted(round(value) for value in (batch["image"][:, 0, 0, 0] * 255).tolist()))
+    try:
+        make_train_loader(TrainingConfig(dataset_name="tester/nothing", max_train_steps=1), 1, 0, 0)
+    except ValueError as error:
+        print(error)
+"""
+
+
+@pytest.mark.slow
+def test_pictures_on_the_hub_are_downloaded_or_streamed(tmp_path):
+    write_pictures(tmp_path / "data" / "train", 3)
+    write_pictures(tmp_path / "data" / "validation", 2)
+    (tmp_path / "program.py").write_text(HUB_PROGRAM)
+    with FakeHub() as hub:
+        environment = {
+            "HF_ENDPOINT": hub.url,
+            "HF_TOKEN": "any",
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_OFFLINE": "0",
+            "PYTHONPATH": str(Path(__file__).parents[1]),
+        }
+        output = finish(start([str(tmp_path / "program.py"), str(tmp_path / "data")], tmp_path, **environment))
+    assert re.findall("numbers (.*)", output) == ["[0, 1, 2]", "[0, 1]"] * 2
+    assert "`dataset_name` 'tester/nothing', split 'train', cannot be loaded" in output
+
+
 def test_a_missing_column_is_named_with_those_present(parquet):
     with pytest.raises(ValueError, match=r"`image_column` is 'image'.*columns are \['photo', 'id'\]"):
         make_train_loader(make_config(parquet), 1, 0, 0)
@@ -342,10 +392,8 @@ def stream_with(tmp_path, unreadable, count=250):
     return make_config(tmp_path / "stream", streaming=True, train_batch_size=10)
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_an_unreadable_row_of_a_stream_is_counted_and_skipped(tmp_path, workers):
-    config = replace(stream_with(tmp_path, {40, 200}), dataloader_num_workers=workers)
-    loader = make_train_loader(config, 1, 0, 0)
+def test_an_unreadable_row_of_a_stream_is_counted_and_skipped(tmp_path):
+    loader = make_train_loader(stream_with(tmp_path, {40, 200}), 1, 0, 0)
     assert all(len(batch["image"]) == 10 for batch in take(loader, 25))
     assert len(loader.unreadable) == 2
     assert set(loader.unreadable.values()) == {"column 'image': it is no picture of a known format"}

@@ -12,6 +12,7 @@ import yaml
 from jsonargparse import ArgumentParser, set_parsing_settings
 
 Stage = Literal["edge", "completion", "joint", "all"]
+Precision = Literal["no", "fp16", "bf16"]
 
 
 @dataclass
@@ -155,8 +156,8 @@ class TrainingConfig:
     """Decay of that average."""
 
     # Machine.
-    mixed_precision: Literal["no", "fp16", "bf16"] = "no"
-    """Precision of the networks' arithmetic."""
+    mixed_precision: Precision | None = None
+    """Precision of the networks' arithmetic: no (fp32), fp16 or bf16; by default what `accelerate launch` was told."""
     channels_last: bool = True
     """Keep the channels of a pixel together in memory; faster on GPUs with tensor cores and on CPUs."""
     torch_compile: bool = False
@@ -192,7 +193,9 @@ class TrainingConfig:
             )
         if self.max_train_steps is None and self.max_train_minutes is None:
             raise ValueError("one of `max_train_steps` and `max_train_minutes` must be given, got neither.")
-        for name in ("stage", "edge_source", "crop", "adversarial_loss", "mixed_precision", "report_to"):
+        if self.mixed_precision is not None and self.mixed_precision not in get_args(Precision):
+            raise ValueError(f"`mixed_precision` is {self.mixed_precision!r}, must be one of {get_args(Precision)}.")
+        for name in ("stage", "edge_source", "crop", "adversarial_loss", "report_to"):
             fits = get_args(TrainingConfig.__annotations__[name])
             if getattr(self, name) not in fits:
                 raise ValueError(f"`{name}` is {getattr(self, name)!r}, must be one of {fits}.")

@@ -10,12 +10,12 @@ order that can. Each unreadable row is named once in a warning and counted in `T
 more than 1 % of the data set, a `ValueError` ends the run. The workers send what they could not read along with their
 batches, and each process of a run judges by what its own workers met: with the epochs, that is all there is.
 
-**Streaming.** The main process reads the undecoded rows and the workers decode them, so the number of workers changes
-nothing here either. Rows go through a shuffle buffer, differently in every epoch, and are shared out over the processes
-by shard, or row by row where the shards do not divide evenly. A resume with the same number of processes sees the same
-samples again, but reads and drops every row before them. Not guaranteed: the same global batches with another number of
-processes. An unreadable row is replaced by one of the next few of the stream, and the share of unreadable ones is that
-of the rows so far, of the first thousand at least.
+**Streaming.** The main process reads the rows, and the workers fetch (where a row holds an address only) and decode
+their pictures, so the number of workers changes nothing here either. Rows go through a shuffle buffer, differently in
+every epoch, and are shared out over the processes by shard, or row by row where the shards do not divide evenly. A
+resume with the same number of processes sees the same samples again, but reads and drops every row before them. Not
+guaranteed: the same global batches with another number of processes. An unreadable row is replaced by one of the next
+few of the stream, and the share of unreadable ones is that of the rows so far, of the first thousand at least.
 """
 
 import functools
@@ -94,6 +94,9 @@ def make_train_loader(
         batch_sampler=batches,
         num_workers=config.dataloader_num_workers,
         collate_fn=_collate,
+        # A streamed picture may be an address, which a worker fetches. A forked one could wait for ever for the locks
+        # that threads of this process held on the Hub's client.
+        multiprocessing_context="spawn" if row_count is None and config.dataloader_num_workers > 0 else None,
         pin_memory=torch.cuda.is_available(),
         worker_init_fn=_start_worker,
         generator=torch.Generator().manual_seed(config.seed),  # else iterating would draw from the global one
@@ -208,6 +211,8 @@ def _with_columns(rows: Rows, config: TrainingConfig, source: str) -> Rows:
     for argument, column in used.items():
         if column not in present:
             raise ValueError(f"`{argument}` is {column!r}, which {source} has not; its columns are {present}.")
+    if isinstance(rows, datasets.IterableDataset) and rows.features is not None:
+        rows = rows.decode(False)  # first of all: it takes back the decoding in threads that a stream may begin with
     rows = rows.select_columns(list(used.values()))
     for column in used.values():
         if rows.features is not None:  # unknown for some streamed formats, whose rows come undecoded anyway

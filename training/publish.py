@@ -4,17 +4,15 @@ import dataclasses
 from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
 import yaml
-from huggingface_hub import create_repo, upload_folder
 
+from edgeconnect_hf.hub import PushError, push_folder
 from edgeconnect_hf.model_card import write_model_card
 from training.config import TrainingConfig
 
 GRID = "validation.png"
 
-# What of `output_dir` is published: no checkpoints, no logs, and no settings that name folders of this machine.
-_PUBLISHED = ["README.md", "model_index.json", GRID, "*_generator/*", "*_discriminator/*"]
+# Settings that name folders of this machine: not on the card.
 _LOCAL_SETTINGS = (
     "output_dir",
     "pretrained_model_name_or_path",
@@ -30,10 +28,6 @@ _TRAINS = {
     "completion": "The completion generator, after an edge generator that was trained before or is yet missing.",
     "joint": "Both generators, trained end to end in the last stage.",
 }
-
-
-class PushError(RuntimeError):
-    """The Hub did not take the model. Everything is on disk; the message says how to push it later."""
 
 
 def write_card(
@@ -74,22 +68,14 @@ def push(output_dir: Path, config: TrainingConfig) -> str:
         The address of its commit.
 
     Raises:
-        PushError: the Hub refused it or could not be reached.
+        PushError: the Hub refused it or could not be reached; the message says how to push it later.
     """
     model = config.hub_model_id or output_dir.resolve().name
     try:
-        model = create_repo(model, private=config.hub_private_repo, exist_ok=True).repo_id
-        return str(
-            upload_folder(
-                repo_id=model,
-                folder_path=output_dir,
-                allow_patterns=_PUBLISHED,
-                commit_message=f"Upload the result of the {config.stage} stage",
-            )
-        )
-    except (httpx.HTTPError, OSError, ValueError) as error:
-        patterns = " ".join(f"'{pattern}'" for pattern in _PUBLISHED)
+        message = f"Upload the result of the {config.stage} stage"
+        return push_folder(output_dir, model, private=config.hub_private_repo or None, commit_message=message)
+    except PushError as error:
         raise PushError(
-            f"the push to {model!r} failed: {error}\nThe model is complete in {str(output_dir)!r}. To push it later: "
-            f"hf upload {model} '{output_dir}' . --include {patterns}"
+            f"{error}\nThe model is complete in {str(output_dir)!r}. "
+            f"To push it later: edgeconnect push {output_dir} {model}"
         ) from error

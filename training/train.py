@@ -11,8 +11,8 @@ if __name__ == "__main__":  # run as a script, from wherever: its siblings are i
 
 from accelerate import PartialState
 
+from edgeconnect_hf.hub import PushError
 from training.config import Stage, TrainingConfig, parse_config
-from training.publish import PushError
 from training.trainer import NonFiniteError, Trainer
 
 logger = logging.getLogger(__name__)

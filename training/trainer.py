@@ -177,44 +177,53 @@ class Trainer:
             NonFiniteError: a loss or a weight is no longer finite.
             PushError: the result is in `output_dir`, but the Hub did not take it.
         """
-        config, progress = self.config, self.progress
         self._start_logs()
+        try:
+            finished = self._train()
+            if finished:
+                self._save_result()
+            return finished
+        finally:
+            for tracker in self.accelerator.trackers:
+                tracker.finish()
+            signal.signal(signal.SIGTERM, self.old_handler)
+
+    def _train(self) -> bool:
+        """The loop, down to the last checkpoint. Returns whether it came to its end, not to SIGTERM."""
+        config, progress = self.config, self.progress
         bar = tqdm(
             desc=config.stage,
             initial=progress.global_step,
             total=config.max_train_steps,
             disable=not self.accelerator.is_main_process,
         )
+        last_step = math.inf if config.max_train_steps is None else config.max_train_steps
+        last_minute = math.inf if config.max_train_minutes is None else config.max_train_minutes
         start = time.monotonic() - 60 * progress.minutes
         logged_at, logged_samples = time.monotonic(), progress.samples
-        out_of_time = terminated = False
-        last_step = math.inf if config.max_train_steps is None else config.max_train_steps
-        while progress.global_step < last_step and not (out_of_time or terminated):
+        terminated, out_of_time = False, progress.minutes >= last_minute
+        while progress.global_step < last_step and not (terminated or out_of_time):
             batch, predicted, terms = self._update()
             progress.minutes = (time.monotonic() - start) / 60
-            out_of_time = config.max_train_minutes is not None and progress.minutes >= config.max_train_minutes
-            losses, terminated, out_of_time = self._agree(terms, self.must_stop, out_of_time)
+            losses, terminated, out_of_time = self._agree(terms, self.must_stop, progress.minutes >= last_minute)
             self._check_finite(losses)
             bar.update()
             if progress.global_step % config.logging_steps == 0:
                 speed = (progress.samples - logged_samples) / (time.monotonic() - logged_at)
                 logged_at, logged_samples = time.monotonic(), progress.samples
-                progress.logged |= {**losses, **self.stage.metrics(batch, predicted), "pictures_per_second": speed}
-                bar.set_postfix({name: f"{value:.3g}" for name, value in progress.logged.items()})
+                shown = {**losses, **self.stage.metrics(batch, predicted), "pictures_per_second": speed}
+                bar.set_postfix({name: f"{value:.3g}" for name, value in shown.items()})
                 rate = {"learning_rate": self.generator.schedule.get_last_lr()[0]}
-                self.accelerator.log({**progress.logged, **rate}, step=progress.global_step)
+                self.accelerator.log({**shown, **rate}, step=progress.global_step)
+                progress.logged |= shown
             if progress.global_step % config.validation_steps == 0:
                 self._validate()
             if progress.global_step % config.checkpointing_steps == 0:
                 self._save_checkpoint()
         bar.close()
         self._save_checkpoint()
-        if not terminated:
+        if not terminated and progress.global_step % config.validation_steps:  # else it has just been done
             self._validate()
-            self._save_result()
-        for tracker in self.accelerator.trackers:
-            tracker.finish()
-        signal.signal(signal.SIGTERM, self.old_handler)
         return not terminated
 
     def _update(self) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
@@ -223,7 +232,7 @@ class Trainer:
         Returns:
             The batch, what was predicted of it, and the losses of both sides by name (the last, when accumulating).
         """
-        for _ in range(self.config.gradient_accumulation_steps):
+        for _ in range(self.accelerator.gradient_accumulation_steps):  # `accelerate launch` may have its say
             batch = next(self.batches)
             mask_mean = self.accelerator.reduce(batch["mask"].mean(), "mean")  # over all processes
             with self.accelerator.accumulate(*self.trained.values()):
