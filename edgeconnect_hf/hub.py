@@ -114,5 +114,6 @@ class PushWithCard:
 def _push_errors(repo_id: str) -> Iterator[None]:
     try:
         yield
-    except (httpx.HTTPError, HFValidationError, OSError) as error:
-        raise PushError(f"the push to {repo_id!r} failed: {error}") from error
+    except (httpx.HTTPError, HFValidationError, OSError, RuntimeError) as error:
+        why = f"{error} {error.__cause__ or ''}".strip()  # the client's own word for a broken upload leaves it out
+        raise PushError(f"the push to {repo_id!r} failed: {why}") from error

@@ -29,7 +29,7 @@ class GeneratorOutput(BaseOutput):
 
 
 def blend(known: torch.Tensor, predicted: torch.Tensor | float, mask: torch.Tensor) -> torch.Tensor:
-    """`known` outside the hole, `predicted` inside it (the paper's composition, equations 4 and 6).
+    """`known` outside the hole, `predicted` inside it (the composition of section 3).
 
     Args:
         known (`torch.Tensor`): `[N,C,H,W]`, in [0,1].

@@ -17,6 +17,7 @@ import torch.nn.functional as F
 from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils.outputs import BaseOutput
+from huggingface_hub.errors import HfHubHTTPError
 
 from .edges import canny, to_gray
 from .hub import PushWithCard
@@ -96,7 +97,12 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
         for argument in ("dtype", "torch_dtype"):
             if isinstance(kwargs.get(argument), str):  # diffusers would quietly load fp32
                 raise TypeError(f"`{argument}` is the string {kwargs[argument]!r}; a torch.dtype fits: torch.bfloat16.")
-        return super().from_pretrained(name, **{**kwargs, "use_safetensors": True})
+        try:
+            return super().from_pretrained(name, **{**kwargs, "use_safetensors": True})
+        except OSError as error:
+            if isinstance(error.__cause__, HfHubHTTPError):  # diffusers hides that the Hub answered, and what
+                raise error.__cause__ from None
+            raise
 
     @torch.no_grad()
     def __call__(

@@ -30,6 +30,8 @@ class FakeHub:
         self.repos = {}  # (kind, id) -> {"commits": {sha: {path: entry}}, "refs": {name: sha}, "private": bool}
         self.lfs = {}  # sha256 -> bytes
         self.log = []  # what was asked, for tests and for the report
+        self.read_only_token = "hf_read_only"  # may read everything and write nothing
+        self.uploads_allowed = None  # how many files may still be sent before the Hub refuses; None: any number
         self.app = Starlette(
             routes=[
                 Route("/api/whoami-v2", self.whoami),
@@ -64,6 +66,9 @@ class FakeHub:
 
         async def logged(scope, receive, send):
             if scope["type"] == "http":
+                if self._may_not(scope):
+                    refusal = self.err(403, "Forbidden", "You don't have the rights required to write here.")
+                    return await refusal(scope, receive, send)
                 entry = [
                     scope["method"],
                     scope["path"] + ("?" + scope["query_string"].decode() if scope["query_string"] else ""),
@@ -99,6 +104,14 @@ class FakeHub:
         self.thread.join(5)
 
     # -- helpers --------------------------------------------------------------------------------
+    def _may_not(self, scope):
+        """Whether a request writes without the right to."""
+        writes = scope["path"] == "/api/repos/create" or any(
+            f"/{part}/" in scope["path"] for part in ("preupload", "commit")
+        )
+        token = dict(scope["headers"]).get(b"authorization", b"").decode().removeprefix("Bearer ")
+        return writes and token in ("", self.read_only_token)
+
     def err(self, status, code, msg):
         return JSONResponse({"error": msg}, status, headers={"X-Error-Code": code, "X-Error-Message": msg})
 
@@ -108,7 +121,10 @@ class FakeHub:
             kind = p.get("kind") or next(
                 (k for k, v in PREFIX.items() if v and req.url.path.startswith("/" + v)), "models"
             )
-        return kind, f"{p['ns']}/{p['name']}", self.repos.get((kind, f"{p['ns']}/{p['name']}"))
+        repo = self.repos.get((kind, f"{p['ns']}/{p['name']}"))
+        if repo is not None and repo["private"] and not req.headers.get("authorization"):
+            repo = None  # the real Hub does not say that it is there
+        return kind, f"{p['ns']}/{p['name']}", repo
 
     def sha(self, repo, rev):
         return rev if rev in repo["commits"] else repo["refs"].get(rev)
@@ -272,6 +288,10 @@ class FakeHub:
     async def lfs_put(self, req):
         data = await req.body()
         oid = req.path_params["oid"]
+        if self.uploads_allowed is not None:
+            if self.uploads_allowed == 0:
+                return JSONResponse({"error": "storage is closed"}, 403)
+            self.uploads_allowed -= 1
         if hashlib.sha256(data).hexdigest() != oid:
             return JSONResponse({"error": "sha mismatch"}, 400)
         self.lfs[oid] = data
