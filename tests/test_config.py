@@ -78,6 +78,7 @@ def test_wrong_recipes_end_the_program_with_a_message(text, tmp_path, capsys):
         {"resolution": 62},
         {"resolution": 8},
         {"sigma": -0.5},
+        {"stage": "all", "resume_from_checkpoint": "runs/checkpoint-5"},
         {"hint_probability": 1.5},
         {"mask_rectangle": -1.0},
         {"mask_rectangle": 0.0, "mask_half": 0.0, "mask_irregular": 0.0},

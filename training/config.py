@@ -27,7 +27,7 @@ class EdgeLossWeights:
 
 @dataclass
 class CompletionLossWeights:
-    """Weights of G2's losses (equation 8). The last two hold for torchvision's VGG19 on pictures in [0,1]."""
+    """Weights of G2's losses (equation 9). The last two hold for torchvision's VGG19 on pictures in [0,1]."""
 
     l1: float = 1.0
     """Weight of the absolute difference, divided by the share of the hole."""
@@ -199,6 +199,11 @@ class TrainingConfig:
             fits = get_args(TrainingConfig.__annotations__[name])
             if getattr(self, name) not in fits:
                 raise ValueError(f"`{name}` is {getattr(self, name)!r}, must be one of {fits}.")
+        if self.stage == "all" and self.resume_from_checkpoint not in (None, "latest"):
+            raise ValueError(
+                f"`resume_from_checkpoint` is {self.resume_from_checkpoint!r}; with `stage` all, whose stages have "
+                "checkpoints of their own, only 'latest' fits."
+            )
         if self.resolution < 16 or self.resolution % 4:
             raise ValueError(f"`resolution` is {self.resolution}, must be a multiple of 4 and at least 16.")
         if self.sigma < 0 and self.sigma != -1:

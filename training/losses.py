@@ -82,7 +82,7 @@ def l1(real: Tensor, fake: Tensor, mask_mean: Tensor) -> Tensor:
 
 
 def perceptual(real_features: Mapping[str, Tensor], fake_features: Mapping[str, Tensor]) -> Tensor:
-    """Equation 6: sum_i E[|phi_i(x) - phi_i(x')|].
+    """Equation 7: sum_i E[|phi_i(x) - phi_i(x')|].
 
     Args:
         real_features, fake_features (`Mapping[str, torch.Tensor]`): one `[N,C_i,h_i,w_i]` per layer of VGG19.
@@ -94,7 +94,7 @@ def perceptual(real_features: Mapping[str, Tensor], fake_features: Mapping[str, 
 
 
 def style(real_features: Mapping[str, Tensor], fake_features: Mapping[str, Tensor]) -> Tensor:
-    """Equation 7: sum_j E[|G(phi_j(x * M)) - G(phi_j(x' * M))|], with G the Gram matrix.
+    """Equation 8: sum_j E[|G(phi_j(x * M)) - G(phi_j(x' * M))|], with G the Gram matrix.
 
     Args:
         real_features, fake_features (`Mapping[str, torch.Tensor]`): one `[N,C_j,h_j,w_j]` per layer of VGG19, which was
@@ -109,7 +109,7 @@ def style(real_features: Mapping[str, Tensor], fake_features: Mapping[str, Tenso
 
 
 def gram(features: Tensor) -> Tensor:
-    """G(phi) = phi phi^T / (C h w), the correlations between channels (equation 7).
+    """G(phi) = phi phi^T / (C h w), the correlations between channels (equation 8).
 
     Args:
         features (`torch.Tensor`): `[N,C,h,w]`.

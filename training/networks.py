@@ -84,7 +84,7 @@ def _load(model: str) -> dict[str, nn.Module]:
     networks = {name: getattr(pipeline, name) for name in GENERATORS if getattr(pipeline, name) is not None}
     for name in DISCRIMINATORS:
         if (folder / name).is_dir():
-            networks[name] = PatchDiscriminator.from_pretrained(folder / name)
+            networks[name] = PatchDiscriminator.from_pretrained(folder / name, strict=True)
     return networks
 
 

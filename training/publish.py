@@ -41,9 +41,10 @@ def write_card(
         step, samples, minutes: how long it was trained, in updates, pictures and minutes.
         logged (`Mapping[str, float]`): the last losses and metrics by name.
     """
-    data = config.dataset_name or Path(config.train_data_dir or "").name
     on_hub = config.dataset_name is not None and not Path(config.dataset_name).exists()
-    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in _LOCAL_SETTINGS}
+    data = config.dataset_name if on_hub else Path(config.dataset_name or config.train_data_dir or "").name
+    hidden = _LOCAL_SETTINGS if on_hub else (*_LOCAL_SETTINGS, "dataset_name")
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in hidden}
     table = "\n".join(f"| {name} | {value:.4g} |" for name, value in logged.items())
     write_model_card(
         output_dir,

@@ -116,7 +116,7 @@ class CompletionStage:
         return {"discriminator": discriminator_term(discriminator, batch["image"], fake, self.form)}
 
     def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
-        """What G2 minimises, unweighted, by a fresh forward of D2 (equations 5 to 8).
+        """What G2 minimises, unweighted, by a fresh forward of D2 (equations 6 to 9).
 
         Args:
             batch, predicted (`Mapping[str, torch.Tensor]`): as given to and by `predict`.
