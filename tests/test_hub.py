@@ -43,13 +43,18 @@ class Machine:
     def __init__(self, home: Path, endpoint: str):
         self.home, self.endpoint = home, endpoint
 
-    def run(self, program: str, *arguments: object, token: str | None = "hf_test", **env: str):
+    def start(self, *arguments: object, token: str | None = "hf_test") -> subprocess.CompletedProcess[str]:
+        """Python with `arguments`, to its end."""
         environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-        environment |= {"HF_ENDPOINT": self.endpoint, "HF_HOME": str(self.home), "HF_HUB_DISABLE_XET": "1", **env}
+        environment |= {"HF_ENDPOINT": self.endpoint, "HF_HOME": str(self.home), "HF_HUB_DISABLE_XET": "1"}
         if token is not None:
             environment["HF_TOKEN"] = token
-        command = [sys.executable, "-c", PRELUDE + program, *map(str, arguments)]
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        command = [sys.executable, *map(str, arguments)]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+
+    def run(self, program: str, *arguments: object, token: str | None = "hf_test"):
+        """The JSON value that `program` prints."""
+        done = self.start("-c", PRELUDE + program, *arguments, token=token)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout.splitlines()[-1])
 
@@ -250,16 +255,15 @@ print(json.dumps({
 def test_generic_loader_without_our_import_refuses_and_names_the_package(hub, author, tmp_path):
     """`from edgeconnect_hf import EdgeConnectPipeline` comes first, as README and card say."""
     program = "from diffusers import DiffusionPipeline\nDiffusionPipeline.from_pretrained('tester/tiny')"
-    env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": "x"}
-    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False)
+    done = Machine(tmp_path, hub.url).start("-c", program)
     assert done.returncode == 1
     assert "edgeconnect_hf.py as defined in `model_index.json` does not exist in tester/tiny" in done.stderr
 
 
 def test_command_line_pushes(hub, author, folder, tmp_path):
-    env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": "x"}
-    command = [sys.executable, "-m", "edgeconnect_hf.cli", "push", str(folder), "tester/by-hand", "--private"]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    arguments = ("-m", "edgeconnect_hf.cli", "push", folder, "tester/by-hand", "--private")
+    done = Machine(tmp_path, hub.url).start(*arguments)
+    assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(hub.url)
     assert hub.repos["models", "tester/by-hand"]["private"]
     assert not any("checkpoint" in name for name in files(hub, "tester/by-hand"))
