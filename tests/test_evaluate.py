@@ -6,6 +6,7 @@ import logging
 import numpy as np
 import pytest
 from PIL import Image
+from torch import nn
 from training_runs import draw_pictures, draw_vgg
 
 from training import evaluate as evaluation
@@ -13,6 +14,7 @@ from training.evaluate import evaluate
 from training.evaluation_config import EvaluationConfig, parse_config
 from training.examples import Samples, chance, with_hole
 from training.methods import METHODS, line_segments
+from training.metrics import FrechetDistance
 
 PICTURES = 2
 LINE_METHODS = ("model", "unblended_edges", "line_segments", "edge_hints")  # in which G1 draws
@@ -198,10 +200,17 @@ def test_what_does_not_fit_is_refused(data, tmp_path, overrides, message):
         EvaluationConfig(**settings(data, tmp_path, **overrides))
 
 
-def test_fid_says_what_it_needs(data, tmp_path, monkeypatch):
-    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(ValueError, match="`fid` needs .* pip install torch-fidelity"):
-        EvaluationConfig(**settings(data, tmp_path, fid=True))
+def test_fid_is_a_column_of_its_own(data, tmp_path, monkeypatch):
+    class MeanColour(nn.Module):
+        num_features = 3
+
+        def forward(self, pictures):
+            return pictures.float().mean(dim=(2, 3))
+
+    monkeypatch.setattr(evaluation, "FrechetDistance", lambda: FrechetDistance(MeanColour()))
+    wanted = settings(data, tmp_path, methods=["telea", "model"], mask_bins=[(40, 50)], fid=True)
+    telea, model = evaluate(EvaluationConfig(**wanted))["table"]
+    assert 0 <= telea["fid"] < model["fid"]  # the tiny model is untrained
 
 
 @pytest.mark.parametrize(

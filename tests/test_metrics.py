@@ -78,11 +78,18 @@ class MeanColour(nn.Module):
 def test_frechet_distance_of_shifted_pictures():
     levels = torch.tensor([[10, 60, 20], [90, 20, 80], [40, 50, 10], [70, 90, 60]], dtype=torch.uint8)
     real = [level.view(1, 3, 1, 1).expand(1, 3, 16, 16) for level in levels]
-    distance = FrechetDistance(real, MeanColour())
+    distance = FrechetDistance(MeanColour())
+    distance.add_originals(real)
     for _ in range(2):  # the originals are kept
         assert distance(real) == pytest.approx(0, abs=1e-4)
         # The same spread, the mean moved by 51/255 in each of three features.
         assert distance([picture + 51 for picture in real]) == pytest.approx(3 * 0.2**2, abs=1e-4)
+
+
+def test_frechet_distance_says_what_it_needs(monkeypatch):
+    monkeypatch.setattr("torchmetrics.image.fid._TORCH_FIDELITY_AVAILABLE", False)
+    with pytest.raises(ValueError, match="`fid` needs the standard Inception weights.*pip install torch-fidelity"):
+        FrechetDistance()
 
 
 def test_lines_count_in_the_hole_only():

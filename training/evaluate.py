@@ -47,7 +47,8 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
         for G1's lines).
 
     Raises:
-        ValueError: the folder of results has other settings, the data set holds no pictures, a model does not fit.
+        ValueError: the folder of results has other settings, the data set holds no pictures, a model does not fit,
+            or the Inception weights for FID cannot be had.
         UnreadableRowError: a picture cannot be decoded.
     """
     # 1. The methods, the pictures, and what was computed before.
@@ -55,6 +56,7 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
     pipelines = {name: EdgeConnectPipeline.from_pretrained(model).to(device) for name, model in config.models.items()}
     methods = dict(_methods(config, pipelines))
     vgg = None if config.vgg_weights is None else load_vgg(config.vgg_weights, normalize=True).to(device)
+    fid = FrechetDistance() if config.fid else None
     samples = Samples(config.dataset, config.resolution, config.sigma)
     settings = {
         "dataset": "/".join(Path(config.dataset).resolve().parts[-2:]),
@@ -93,7 +95,7 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
                     progress.update()
 
     # 3. Means, tables, pictures.
-    report = {"settings": settings, **_rows(config, list(methods), samples.names, results, pictures)}
+    report = {"settings": settings, **_rows(config, list(methods), samples.names, results, pictures, fid)}
     folder = Path(config.output_dir)
     (folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     (folder / "evaluation.md").write_text(markdown_report(report), encoding="utf-8")
@@ -184,8 +186,10 @@ def _rows(
     names: Sequence[str],
     results: ResultsFile,
     pictures: PictureFolder,
+    fid: FrechetDistance | None,
 ) -> dict[str, list[Row]]:
-    fid = FrechetDistance(pictures.batches(names, "original")) if config.fid else None
+    if fid is not None:
+        fid.add_originals(pictures.batches(names, "original"))
     table, lines = [], []
     for hole in map(_label, config.bins):
         for key in keys:

@@ -1,7 +1,6 @@
 """Every setting of an evaluation, its default and its meaning; read from the command line."""
 
 import argparse
-import importlib.util
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -77,11 +76,6 @@ class EvaluationConfig:
             raise ValueError(f"`sigma` is {self.sigma}; a number above 0 fits.")
         if self.grid_pictures < 0:
             raise ValueError(f"`grid_pictures` is {self.grid_pictures}; 0 or more fit.")
-        if self.fid and importlib.util.find_spec("torch_fidelity") is None:
-            raise ValueError(
-                "`fid` needs the standard Inception weights, which the package torch-fidelity downloads: "
-                "pip install torch-fidelity. Without them, leave `fid` out; `vgg_weights` gives another distance."
-            )
 
     @property
     def bins(self) -> Sequence[Bin]:

@@ -78,29 +78,37 @@ def feature_distance(real_features: Mapping[str, Tensor], fake_features: Mapping
 
 
 class FrechetDistance:
-    """FID, the Fréchet distance between the original pictures and others; for thousands of them, it is biased by few.
+    """FID, the Fréchet distance between the original pictures and others. Few pictures give too high a distance.
 
     Args:
-        real (`Iterable[torch.Tensor]`): the originals, `[N,3,H,W]` uint8 RGB.
         features (`int` or `nn.Module`): 2048: the last pool of the standard Inception, which the package torch-fidelity
             brings and downloads on first use. With a module that has `num_features`, it is not to be called FID.
 
     Raises:
-        ModuleNotFoundError: the standard Inception is wanted, and torch-fidelity is not installed.
+        ValueError: the standard Inception is wanted and cannot be had.
     """
 
-    def __init__(self, real: Iterable[Tensor], features: int | nn.Module = 2048):
+    def __init__(self, features: int | nn.Module = 2048):
         from torchmetrics.image.fid import FrechetInceptionDistance  # slow to import
 
-        self.metric = FrechetInceptionDistance(feature=features, reset_real_features=False)
-        for pictures in real:
-            self.metric.update(pictures, real=True)
+        try:
+            self.metric = FrechetInceptionDistance(feature=features, reset_real_features=False)
+        except (ImportError, OSError) as error:
+            raise ValueError(
+                "`fid` needs the standard Inception weights, which the package torch-fidelity downloads (pip install "
+                f"torch-fidelity); without them, `vgg_weights` gives another distance: {error}"
+            ) from error
 
-    def __call__(self, fake: Iterable[Tensor]) -> float:
-        """The distance of the pictures in `fake`, `[N,3,H,W]` uint8 RGB, at least two."""
-        self.metric.reset()
-        for pictures in fake:
-            self.metric.update(pictures, real=False)
+    def add_originals(self, pictures: Iterable[Tensor]) -> None:
+        """The pictures to compare with, `[N,3,H,W]` uint8 RGB."""
+        for batch in pictures:
+            self.metric.update(batch, real=True)
+
+    def __call__(self, pictures: Iterable[Tensor]) -> float:
+        """The distance of `pictures`, `[N,3,H,W]` uint8 RGB, from the originals; two at least of each."""
+        self.metric.reset()  # keeps the originals
+        for batch in pictures:
+            self.metric.update(batch, real=False)
         return float(self.metric.compute())
 
 
