@@ -28,8 +28,9 @@ def test_scores_of_flat_pictures_by_hand():
     # Without any variance SSIM is (2ab + c) / (a^2 + b^2 + c), with c = 0.01^2, whatever the window.
     ssim = (2 * 0.4 * 0.6 + 1e-4) / (0.4**2 + 0.6**2 + 1e-4)
     psnr = -20 * np.log10(0.2)
-    assert picture_scores(real, fake) == pytest.approx({"l1": 20, "psnr": psnr, "ssim": ssim}, rel=1e-4)
-    assert picture_scores(real, fake, "published") == pytest.approx({"l1": 20, "psnr": psnr, "ssim": ssim}, rel=1e-4)
+    for protocol in ("usual", "published"):  # a variance of 0 is a difference here, in single precision
+        scores = picture_scores(real, fake, protocol)
+        assert scores == pytest.approx({"l1": 20, "psnr": psnr, "ssim": ssim}, rel=1e-3)
 
 
 def test_scores_of_equal_pictures():
@@ -37,7 +38,7 @@ def test_scores_of_equal_pictures():
     for protocol in ("usual", "published"):
         scores = picture_scores(picture, picture, protocol)
         assert (scores["l1"], scores["psnr"]) == (0, np.inf)
-        assert scores["ssim"] == pytest.approx(1)
+        assert scores["ssim"] == pytest.approx(1, abs=1e-5)
 
 
 def test_published_protocol_looks_at_gray_in_flat_windows():
@@ -51,7 +52,7 @@ def test_published_protocol_looks_at_gray_in_flat_windows():
     ssim /= (means[0] ** 2 + means[1] ** 2 + 1e-4) * (variances[0] + variances[1] + 9e-4)
 
     scores = picture_scores(real, fake, "published")
-    assert scores["ssim"] == pytest.approx(ssim.mean(), abs=1e-6)
+    assert scores["ssim"] == pytest.approx(ssim.mean(), abs=1e-5)  # float32 against float64
     assert scores["l1"] == pytest.approx(100 * abs(gray[0] - gray[1]).sum() / (gray[0] + gray[1]).sum(), rel=1e-4)
     assert scores["psnr"] == pytest.approx(-10 * np.log10(((gray[0] - gray[1]) ** 2).mean()), rel=1e-4)
 

@@ -52,11 +52,8 @@ def picture_scores(real: Tensor, fake: Tensor, protocol: Protocol = "usual") -> 
         real, fake = ((picture * weights).sum(dim=1, keepdim=True) for picture in (real, fake))  # [N,1,H,W]
         l1 = (real - fake).abs().sum() / (real + fake).sum()
         window, margin = {"gaussian_kernel": False, "kernel_size": 51}, 25
-    # In double precision, as variances are differences here; without the margin, where a window leaves the picture.
-    _, ssim_map = structural_similarity_index_measure(
-        fake.double(), real.double(), data_range=1.0, return_full_image=True, **window
-    )  # [N,C,H,W]
-    ssim = ssim_map[..., margin:-margin, margin:-margin].mean()
+    _, ssim_map = structural_similarity_index_measure(fake, real, data_range=1.0, return_full_image=True, **window)
+    ssim = ssim_map[..., margin:-margin, margin:-margin].mean()  # of [N,C,H,W], where the window is in the picture
     return {"l1": 100 * l1.item(), "psnr": psnr(real, fake).item(), "ssim": ssim.item()}
 
 
