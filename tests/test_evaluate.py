@@ -15,6 +15,7 @@ from training.evaluation_config import EvaluationConfig, parse_config
 from training.examples import Samples, chance, with_hole
 from training.methods import METHODS, line_segments
 from training.metrics import FrechetDistance
+from training.sigma_ablation import ablate
 
 PICTURES = 2
 LINE_METHODS = ("model", "unblended_edges", "line_segments", "edge_hints")  # in which G1 draws
@@ -228,3 +229,13 @@ def test_the_command_line_refuses_too(data, arguments, message, capsys):
         parse_config(["--dataset", str(data / "pictures"), *arguments])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_sigma_against_the_figures(data, tmp_path):
+    config = EvaluationConfig(**settings(data, tmp_path, methods=["true_edges"], mask_bins=[(10, 20)]))
+    rows = ablate(config, [1.0, 4.0])
+    assert [row["sigma"] for row in rows] == [1, 4]
+    assert rows[0]["psnr"] != rows[1]["psnr"]  # other lines, another picture
+    assert json.loads((tmp_path / "sigma.json").read_text()) == rows
+    with Image.open(tmp_path / "sigma.png") as figure:
+        assert figure.width > figure.height
