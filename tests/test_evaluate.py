@@ -9,6 +9,7 @@ from PIL import Image
 from torch import nn
 from training_runs import draw_pictures, draw_vgg
 
+from edgeconnect_hf.pipeline import BUNDLED_MODEL
 from training import evaluate as evaluation
 from training.evaluate import evaluate
 from training.evaluation_config import EvaluationConfig, parse_config
@@ -140,13 +141,12 @@ def test_other_settings_need_another_folder(data, tmp_path, changed):
         evaluate(EvaluationConfig(**{**base, **changed}))
 
 
-def test_another_model_under_the_same_name_needs_another_folder(data, tmp_path, tiny_pipeline):
+def test_another_model_under_the_same_name_needs_another_folder(data, tmp_path):
     evaluate(EvaluationConfig(**settings(data, tmp_path, methods=["true_edges"], mask_bins=[(10, 20)])))
     with pytest.raises(ValueError, match="weights of tiny"):
-        evaluate(EvaluationConfig(**settings(data, tmp_path, methods=["true_edges"], models={"tiny": BUNDLED})))
-
-
-BUNDLED = EvaluationConfig.__dataclass_fields__["models"].default_factory()["bundled"]
+        evaluate(
+            EvaluationConfig(**settings(data, tmp_path, methods=["true_edges"], models={"tiny": str(BUNDLED_MODEL)}))
+        )
 
 
 def test_rectangles_in_the_published_protocol(data, tmp_path, capsys, monkeypatch):
