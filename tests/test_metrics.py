@@ -1,15 +1,95 @@
-"""PSNR and the precision and recall of lines."""
+"""Figures against values worked out by hand."""
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
-from training.metrics import edge_precision_recall, psnr
+from training.metrics import (
+    DISTANCE_LAYERS,
+    FrechetDistance,
+    count_edges,
+    edge_precision_recall,
+    feature_distance,
+    picture_scores,
+    psnr,
+    thin,
+)
 
 
 def test_psnr_of_a_known_error():
     picture = torch.rand(2, 3, 8, 8)
     assert psnr(picture, picture + 0.1).item() == pytest.approx(20, abs=1e-3)
     assert psnr(picture, picture).item() == torch.inf
+
+
+def test_scores_of_flat_pictures_by_hand():
+    real, fake = torch.full((1, 3, 64, 64), 0.4), torch.full((1, 3, 64, 64), 0.6)
+    # Without any variance SSIM is (2ab + c) / (a^2 + b^2 + c), with c = 0.01^2.
+    ssim = (2 * 0.4 * 0.6 + 1e-4) / (0.4**2 + 0.6**2 + 1e-4)
+    psnr = -20 * np.log10(0.2)
+    # The variance, a difference of two means of squares, is not quite 0 in single precision.
+    assert picture_scores(real, fake) == pytest.approx({"l1": 20, "psnr": psnr, "ssim": ssim}, rel=1e-3)
+
+
+def test_scores_of_equal_pictures():
+    picture = torch.rand(1, 3, 64, 64)
+    for protocol in ("usual", "published"):
+        scores = picture_scores(picture, picture, protocol)
+        assert (scores["l1"], scores["psnr"]) == (0, np.inf)
+        assert scores["ssim"] == pytest.approx(1, abs=1e-5)
+
+
+def test_published_protocol_looks_at_gray_in_flat_windows():
+    generator = torch.Generator().manual_seed(0)
+    real, fake = torch.rand(2, 1, 3, 60, 64, generator=generator)
+    gray = [(p[0] * torch.tensor([0.2125, 0.7154, 0.0721]).view(3, 1, 1)).sum(0).double().numpy() for p in (real, fake)]
+    windows = [np.lib.stride_tricks.sliding_window_view(p, (51, 51)).reshape(10, 14, -1) for p in gray]
+    means, variances = ([f(w, axis=-1) for w in windows] for f in (np.mean, np.var))
+    covariance = (windows[0] * windows[1]).mean(-1) - means[0] * means[1]
+    ssim = (2 * means[0] * means[1] + 1e-4) * (2 * covariance + 9e-4)
+    ssim /= (means[0] ** 2 + means[1] ** 2 + 1e-4) * (variances[0] + variances[1] + 9e-4)
+
+    scores = picture_scores(real, fake, "published")
+    assert scores["ssim"] == pytest.approx(ssim.mean(), abs=1e-5)  # float32 against float64
+    assert scores["l1"] == pytest.approx(100 * abs(gray[0] - gray[1]).sum() / (gray[0] + gray[1]).sum(), rel=1e-4)
+    assert scores["psnr"] == pytest.approx(-10 * np.log10(((gray[0] - gray[1]) ** 2).mean()), rel=1e-4)
+
+
+def test_feature_distance_by_hand_and_whatever_the_layers_scale():
+    real = {name: torch.full((1, 2, 4, 4), 2.0) for name in DISTANCE_LAYERS} | {"relu5_1": torch.zeros(1)}
+    fake = dict(real)
+    assert feature_distance(real, fake) == 0
+    fake["relu3_4"] = real["relu3_4"] + 1  # half its mean, in one of five layers
+    assert feature_distance(real, fake) == pytest.approx(0.1)
+    scaled = [{**features, "relu3_4": features["relu3_4"] * 7} for features in (real, fake)]
+    assert feature_distance(*scaled) == pytest.approx(0.1)
+
+
+class MeanColour(nn.Module):
+    """Three features of a picture: its mean colour."""
+
+    num_features = 3
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        return pictures.float().mean(dim=(2, 3)) / 255
+
+
+def test_frechet_distance_of_shifted_pictures():
+    levels = torch.tensor([[10, 60, 20], [90, 20, 80], [40, 50, 10], [70, 90, 60]], dtype=torch.uint8)
+    real = [level.view(1, 3, 1, 1).expand(1, 3, 16, 16) for level in levels]
+    distance = FrechetDistance(MeanColour())
+    distance.add_originals(real)
+    for _ in range(2):  # the originals are kept
+        assert distance(real) == pytest.approx(0, abs=1e-4)
+        # The same spread, the mean moved by 51/255 in each of three features.
+        assert distance([picture + 51 for picture in real]) == pytest.approx(3 * 0.2**2, abs=1e-4)
+
+
+def test_frechet_distance_says_what_it_needs(monkeypatch):
+    monkeypatch.setattr("torchmetrics.image.fid._TORCH_FIDELITY_AVAILABLE", False)
+    with pytest.raises(ValueError, match="`fid` needs the standard Inception weights.*pip install torch-fidelity"):
+        FrechetDistance()
 
 
 def test_lines_count_in_the_hole_only():
@@ -22,8 +102,25 @@ def test_lines_count_in_the_hole_only():
     precision, recall = edge_precision_recall(edges, drawn, mask)
     assert precision.item() == pytest.approx(2 / 3)
     assert recall.item() == pytest.approx(1 / 2)
+    assert [count.item() for count in count_edges(edges, drawn, mask)] == [2, 3, 4]
 
 
 def test_nothing_to_draw_and_nothing_drawn_counts_as_nought():
     nothing = torch.zeros(1, 1, 4, 4)
     assert [value.item() for value in edge_precision_recall(nothing, nothing, nothing + 1)] == [0, 0]
+
+
+def test_a_broad_line_is_thinned_to_its_middle():
+    lines = torch.zeros(1, 1, 9, 20)
+    lines[..., 3:6, 2:18] = 0.8
+    thinned = thin(lines)
+    assert set(thinned.unique().tolist()) == {0, 1}
+    assert torch.equal(thinned.nonzero()[:, 2].unique(), torch.tensor([4]))  # the middle row
+    assert thinned.sum() >= 13  # its ends become a little shorter
+
+
+def test_thin_lines_stay_as_they_are():
+    lines = torch.zeros(2, 1, 12, 12)
+    lines[0, 0, 5] = 1  # from frame to frame
+    lines[1, 0] = torch.eye(12)
+    assert torch.equal(thin(lines), lines)

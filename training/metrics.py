@@ -1,6 +1,21 @@
 """How good a completion or a line drawing is, in numbers."""
 
-from torch import Tensor
+from collections.abc import Iterable, Mapping
+from typing import Literal, TypeAlias
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from edgeconnect_hf.edges import GRAY_WEIGHTS
+
+Protocol: TypeAlias = Literal["usual", "published"]
+
+# Of VGG19's layers in training/vgg.py, those that both the full network and the file cut after conv3_4 hold.
+DISTANCE_LAYERS = ("relu1_1", "relu2_1", "relu2_2", "relu3_1", "relu3_4")
+
+
+# Pictures.
 
 
 def psnr(real: Tensor, fake: Tensor) -> Tensor:
@@ -15,6 +30,88 @@ def psnr(real: Tensor, fake: Tensor) -> Tensor:
     return -10 * (real - fake).square().mean().log10()
 
 
+def picture_scores(real: Tensor, fake: Tensor, protocol: Protocol = "usual") -> dict[str, float]:
+    """L1, PSNR and SSIM of a completed picture against the original, known pixels included.
+
+    Args:
+        real, fake (`torch.Tensor`): `[N,3,H,W]` RGB in [0,1]; both sides at least 51 for the published protocol.
+        protocol (`str`): `"usual"`: over RGB, L1 as 100 E[|x - x'|], SSIM with its authors' Gaussian window.
+            `"published"`: what the published `scripts/metrics.py` computes: over gray, L1 as 100 sum |x - x'| /
+            sum(x + x'), SSIM with a flat window of 51.
+
+    Returns:
+        `l1` in percent, `psnr` in decibels, `ssim`, at most 1.
+    """
+    from torchmetrics.functional.image import structural_similarity_index_measure  # slow to import
+
+    if protocol == "usual":
+        l1 = (real - fake).abs().mean()
+        window, margin = {"gaussian_kernel": True, "sigma": 1.5}, 5
+    else:
+        weights = torch.tensor(GRAY_WEIGHTS, dtype=real.dtype, device=real.device).view(1, 3, 1, 1)
+        real, fake = ((picture * weights).sum(dim=1, keepdim=True) for picture in (real, fake))  # [N,1,H,W]
+        l1 = (real - fake).abs().sum() / (real + fake).sum()
+        window, margin = {"gaussian_kernel": False, "kernel_size": 51}, 25
+    _, ssim_map = structural_similarity_index_measure(fake, real, data_range=1.0, return_full_image=True, **window)
+    ssim = ssim_map[..., margin:-margin, margin:-margin].mean()  # of [N,C,H,W], where the window is in the picture
+    return {"l1": 100 * l1.item(), "psnr": psnr(real, fake).item(), "ssim": ssim.item()}
+
+
+def feature_distance(real_features: Mapping[str, Tensor], fake_features: Mapping[str, Tensor]) -> float:
+    """VGG19 feature distance: mean over `DISTANCE_LAYERS` of E[|phi(x) - phi(x')|] / E[phi(x)]. Neither FID nor LPIPS.
+
+    The share of the layer's mean makes it independent of the layers' scale, so that weights scaled layer by layer
+    give the same figure.
+
+    Args:
+        real_features, fake_features (`Mapping[str, torch.Tensor]`): what `VGG19Features` returns, `[N,C_i,h_i,w_i]`
+            each, none of them negative.
+
+    Returns:
+        0 for equal pictures, of the order of 1 for unrelated ones.
+    """
+    pairs = [(real_features[name], fake_features[name]) for name in DISTANCE_LAYERS]
+    return torch.stack([F.l1_loss(fake, real) / real.mean() for real, fake in pairs]).mean().item()
+
+
+class FrechetDistance:
+    """FID, the Fréchet distance between the original pictures and others. Few pictures give too high a distance.
+
+    Args:
+        features (`int` or `nn.Module`): 2048: the last pool of the standard Inception, which the package torch-fidelity
+            brings and downloads on first use. With a module that has `num_features`, it is not to be called FID.
+
+    Raises:
+        ValueError: the standard Inception is wanted and cannot be had.
+    """
+
+    def __init__(self, features: int | nn.Module = 2048):
+        from torchmetrics.image.fid import FrechetInceptionDistance  # slow to import
+
+        try:
+            self.metric = FrechetInceptionDistance(feature=features, reset_real_features=False)
+        except (ImportError, OSError) as error:
+            raise ValueError(
+                "`fid` needs the standard Inception weights, which the package torch-fidelity downloads (pip install "
+                f"torch-fidelity); without them, `vgg_weights` gives another distance: {error}"
+            ) from error
+
+    def add_originals(self, pictures: Iterable[Tensor]) -> None:
+        """The pictures to compare with, `[N,3,H,W]` uint8 RGB."""
+        for batch in pictures:
+            self.metric.update(batch, real=True)
+
+    def __call__(self, pictures: Iterable[Tensor]) -> float:
+        """The distance of `pictures`, `[N,3,H,W]` uint8 RGB, from the originals; two at least of each."""
+        self.metric.reset()  # keeps the originals
+        for batch in pictures:
+            self.metric.update(batch, real=False)
+        return float(self.metric.compute())
+
+
+# Lines.
+
+
 def edge_precision_recall(edges: Tensor, pred_edges: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """Precision and recall of the lines drawn in the hole; a pixel is a line above 0.5.
 
@@ -24,6 +121,49 @@ def edge_precision_recall(edges: Tensor, pred_edges: Tensor, mask: Tensor) -> tu
     Returns:
         Two scalars in [0,1]. A share of nothing (no line drawn, no line to draw) counts as 0.
     """
+    hits, drawn, true = count_edges(edges, pred_edges, mask)
+    return hits / drawn.clamp(min=1), hits / true.clamp(min=1)
+
+
+def count_edges(edges: Tensor, pred_edges: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Line pixels in the hole that are both true and drawn, drawn, true: three whole numbers.
+
+    Arguments as in `edge_precision_recall`.
+    """
     true, drawn = ((lines > 0.5) & (mask > 0.5) for lines in (edges, pred_edges))
-    hits = (true & drawn).sum()
-    return hits / drawn.sum().clamp(min=1), hits / true.sum().clamp(min=1)
+    return (true & drawn).sum(), drawn.sum(), true.sum()
+
+
+def thin(lines: Tensor) -> Tensor:
+    """Lines one pixel wide, by the method of Zhang and Suen (1984).
+
+    Args:
+        lines (`torch.Tensor`): `[N,1,H,W]`; above 0.5 is a line.
+
+    Returns:
+        `[N,1,H,W]`, the same dtype, values {0,1}; no line where there was none.
+    """
+    thinned = lines > 0.5
+    while True:
+        before = thinned
+        for first_pass in (True, False):
+            thinned = thinned & ~_outermost(thinned, first_pass)
+        if torch.equal(thinned, before):
+            return thinned.to(lines.dtype)
+
+
+def _outermost(lines: Tensor, first_pass: bool) -> Tensor:
+    """The pixels that a pass of Zhang and Suen takes away: `[N,1,H,W]` bool."""
+    height, width = lines.shape[-2:]
+    padded = F.pad(lines, (1, 1, 1, 1))
+    # The eight neighbours, clockwise from the upper one.
+    steps = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))
+    around = torch.stack([padded[..., y : y + height, x : x + width] for y, x in steps])  # [8,N,1,H,W]
+    neighbours = around.sum(dim=0)
+    starts = (~around & around.roll(-1, dims=0)).sum(dim=0)  # of runs of line pixels around the pixel
+    up, right, down, left = around[::2]
+    if first_pass:
+        at_the_rim = ~(up & right & down) & ~(right & down & left)
+    else:
+        at_the_rim = ~(up & right & left) & ~(up & down & left)
+    return (neighbours >= 2) & (neighbours <= 6) & (starts == 1) & at_the_rim

@@ -1,0 +1,97 @@
+"""The pictures of an evaluation, and the holes made in them: the same for every method."""
+
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from training.config import TrainingConfig
+from training.data import load_rows
+from training.masks import irregular_mask, rectangle_mask
+from training.samples import SampleMaker, draw_hints
+
+SMALLEST_HOLE = 0.01  # of the picture, where holes from 0 % are asked for
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A whole picture: `picture` `[S,S,3]` uint8 RGB, and its lines `edges` `[S,S]` float32 in {0,1}."""
+
+    picture: npt.NDArray[np.uint8]
+    edges: npt.NDArray[np.float32]
+
+
+class Samples:
+    """A folder's pictures by number, as the trainer validates on them: the middle square, resized.
+
+    Args:
+        dataset (`str`): the folder, or one with a folder `validation` in it.
+        resolution (`int`): side of the squares in pixels.
+        sigma (`float`): Canny's.
+
+    Attributes:
+        names (`list[str]`): of the pictures, each unlike the others, and fit for a file.
+    """
+
+    def __init__(self, dataset: str, resolution: int, sigma: float):
+        settings = TrainingConfig(train_data_dir=dataset, resolution=resolution, sigma=sigma, max_train_steps=1)
+        self.rows = load_rows(settings, "validation")
+        self.make_sample = SampleMaker(settings, for_validation=True)
+        files = [row["image"]["path"] or "picture" for row in self.rows]
+        self.names = [f"{number:04d}_{Path(file).stem}" for number, file in enumerate(files)]
+
+    def read(self, number: int) -> Sample:
+        sample = self.make_sample(self.rows[number], np.random.default_rng(0))  # its mask is not used
+        picture = (sample["image"].permute(1, 2, 0) * 255).round().to(torch.uint8)  # [S,S,3]
+        return Sample(picture.numpy(), sample["edges"][0].numpy())
+
+
+@dataclass(frozen=True)
+class Example:
+    """A picture with a hole.
+
+    Args:
+        picture (`np.ndarray`): `[S,S,3]` uint8 RGB, whole.
+        mask (`np.ndarray`): `[S,S]` bool, True in the hole.
+        edges (`np.ndarray`): `[S,S]` uint8, values {0,255}: Canny's lines of the whole picture.
+        hints (`np.ndarray`): `[S,S]` uint8, values {0,255}: some of these lines, in the hole.
+    """
+
+    picture: npt.NDArray[np.uint8]
+    mask: npt.NDArray[np.bool_]
+    edges: npt.NDArray[np.uint8]
+    hints: npt.NDArray[np.uint8]
+
+
+def with_hole(sample: Sample, masks: str, hole: tuple[int, int], rng: np.random.Generator) -> Example:
+    """A hole of the wanted size, and hints to its lines, in a picture.
+
+    Args:
+        sample (`Sample`): the picture.
+        masks (`str`): `"irregular"` or `"rectangle"`.
+        hole (`tuple[int, int]`): percents between which the hole's part of the picture lies.
+        rng (`np.random.Generator`): where the chance comes from.
+    """
+    size = sample.picture.shape[0]
+    low, high = (percent / 100 for percent in hole)
+    if masks == "rectangle":
+        mask = rectangle_mask(size, rng)
+    else:
+        mask = irregular_mask(size, rng, (max(low, SMALLEST_HOLE), high))
+    pixel = 1 / mask.size  # the wanted part is rounded to it
+    if not low - pixel <= mask.mean() <= high + pixel:
+        raise RuntimeError(f"a mask covers {mask.mean():.2%} of the picture, outside {hole[0]}-{hole[1]} %.")
+    hints = draw_hints(sample.edges, mask, rng)
+    return Example(sample.picture, mask, to_bytes(sample.edges), to_bytes(hints))
+
+
+def chance(seed: int, name: str, hole: tuple[int, int]) -> np.random.Generator:
+    """The same for a picture and a hole size, whatever else is evaluated."""
+    return np.random.default_rng([seed, zlib.crc32(name.encode()), *hole])
+
+
+def to_bytes(lines: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+    return (lines * 255).round().astype(np.uint8)

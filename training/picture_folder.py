@@ -1,0 +1,39 @@
+"""The pictures of an evaluation on disk, for a resumed run, for the grid, for FID, and for looking."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import Image
+
+
+class PictureFolder:
+    """PNG files in folders of folders: `original/NAME.png`, `20-30/masked/NAME.png`, `20-30/telea/NAME.png`, …
+
+    Args:
+        root (`str` or `Path`): the outermost folder.
+    """
+
+    def __init__(self, root: str | Path):
+        self.root = Path(root)
+
+    def path(self, *parts: str) -> Path:
+        """Where the picture named by the last of `parts` lies."""
+        return self.root.joinpath(*parts[:-1]) / f"{parts[-1]}.png"
+
+    def save(self, picture: npt.NDArray[np.uint8], *parts: str) -> None:
+        """Writes `[H,W,3]` or `[H,W]` uint8."""
+        self.path(*parts).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(picture).save(self.path(*parts))
+
+    def load(self, *parts: str) -> npt.NDArray[np.uint8]:
+        """Reads what `save` wrote."""
+        with Image.open(self.path(*parts)) as picture:
+            return np.array(picture)
+
+    def batches(self, names: Sequence[str], *parts: str) -> Iterator[torch.Tensor]:
+        """Each of the pictures `names` in the folder `parts` as `[1,3,H,W]` uint8."""
+        for name in names:
+            yield torch.from_numpy(self.load(*parts, name)).permute(2, 0, 1)[None]

@@ -1,0 +1,111 @@
+"""What an evaluation found: means by hole size and method, as rows, as Markdown, and as a grid of pictures."""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageDraw
+
+Row: TypeAlias = dict[str, Any]
+
+MEANS = ("l1", "psnr", "ssim", "feature_distance")
+
+_HEADINGS = {
+    "hole": "hole %",
+    "method": "method",
+    "model": "model",
+    "l1": "L1 %",
+    "psnr": "PSNR dB",
+    "ssim": "SSIM",
+    "feature_distance": "VGG19 distance",
+    "fid": "FID",
+    "seconds": "seconds",
+    "precision": "precision",
+    "recall": "recall",
+    "f1": "F1",
+    "all_ones_precision": "all ones: precision",
+    "all_ones_f1": "all ones: F1",
+}
+_FORMATS = {"l1": ".2f", "psnr": ".2f", "ssim": ".4f", "fid": ".2f", "seconds": ".3f"}
+_TEXT = ("hole", "method", "model")
+_TITLE_HEIGHT = 18  # pixels
+
+
+def picture_row(results: Sequence[Mapping[str, Any]]) -> Row:
+    """Means of one method's results at one hole size; of the seconds, which the first call spoils, the median."""
+    row: Row = {name: results[0][name] for name in _TEXT}
+    row["pictures"] = len(results)
+    row["hole_share"] = statistics.fmean(result["hole_share"] for result in results)
+    for name in MEANS:
+        if name in results[0]:
+            row[name] = statistics.fmean(result[name] for result in results)
+    row["seconds"] = statistics.median(result["seconds"] for result in results)
+    return row
+
+
+def line_row(results: Sequence[Mapping[str, Any]]) -> Row:
+    """G1's lines against the true ones, over the holes of all pictures together, and what an all-ones map would score.
+
+    Args:
+        results: with the line pixels in the hole (`line_hits`, `lines_drawn`, `lines_true`) and the `hole_pixels`.
+    """
+    hits, drawn, true, pixels = (
+        sum(result[name] for result in results) for name in ("line_hits", "lines_drawn", "lines_true", "hole_pixels")
+    )
+    return {
+        **{name: results[0][name] for name in _TEXT},
+        "pictures": len(results),
+        "precision": hits / max(1, drawn),
+        "recall": hits / max(1, true),
+        "f1": 2 * hits / max(1, drawn + true),
+        "all_ones_precision": true / pixels,
+        "all_ones_f1": 2 * true / (pixels + true),
+    }
+
+
+def markdown_report(report: Mapping[str, Any]) -> str:
+    """The tables of an evaluation under a line that says of what they are.
+
+    Args:
+        report: its `settings`, and the rows `table` and `lines`, of which the latter may be none.
+    """
+    settings = report["settings"]
+    text = (
+        f"{settings['pictures']} pictures of {settings['dataset']}, {settings['resolution']}x{settings['resolution']}, "
+        f"{settings['masks']} masks, protocol {settings['protocol']}; the hole in % of the picture.\n\n"
+    )
+    text += markdown_table(report["table"])
+    if report["lines"]:
+        text += "\nThe edge generator's lines in the hole, exact to the pixel:\n\n" + markdown_table(report["lines"])
+    return text
+
+
+def markdown_table(rows: Sequence[Row]) -> str:
+    """Rows of one kind as a Markdown table; what they have no heading for is left out."""
+    columns = [name for name in _HEADINGS if name in rows[0]]
+    lines = [[_HEADINGS[name] for name in columns], ["---" if name in _TEXT else "---:" for name in columns]]
+    lines += [[_cell(name, row[name]) for name in columns] for row in rows]
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
+
+
+def _cell(name: str, value: Any) -> str:
+    return str(value) if name in _TEXT else format(value, _FORMATS.get(name, ".3f"))
+
+
+def picture_grid(columns: Mapping[str, Sequence[npt.NDArray[np.uint8]]]) -> Image.Image:
+    """Pictures side by side under their titles.
+
+    Args:
+        columns: title -> pictures from top to bottom, `[S,S,3]` or `[S,S]` uint8, all of one size.
+    """
+    size = next(iter(columns.values()))[0].shape[0]
+    rows = len(next(iter(columns.values())))
+    grid = Image.new("RGB", (len(columns) * size, _TITLE_HEIGHT + rows * size), "white")
+    draw = ImageDraw.Draw(grid)
+    for column, (title, pictures) in enumerate(columns.items()):
+        draw.text((column * size + 4, 3), title, fill="black")
+        for row, picture in enumerate(pictures):
+            grid.paste(Image.fromarray(picture), (column * size, _TITLE_HEIGHT + row * size))
+    return grid

@@ -1,0 +1,83 @@
+"""Canny's sigma against PSNR and feature distance, as in the paper: a plot and its figures.
+
+    python training/sigma_ablation.py --sigmas 0.5,1,2,4,6 --dataset FOLDER --output_dir runs/sigma …
+
+Each sigma is an evaluation of its own in `output_dir/sigma_…`, with all the settings of `training/evaluate.py`.
+"""
+
+import argparse
+import dataclasses
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+if __name__ == "__main__":  # run as a script, from wherever: its siblings are imported as `training.…`
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from matplotlib.figure import Figure
+
+from training.evaluate import evaluate
+from training.evaluation_config import EvaluationConfig, parse_config
+from training.report import Row
+from training.samples import UnreadableRowError
+
+_AXES = {"psnr": "PSNR, dB", "feature_distance": "VGG19 distance"}
+
+
+def ablate(config: EvaluationConfig, sigmas: Sequence[float]) -> list[Row]:
+    """Evaluates with each sigma; writes `sigma.json` and `sigma.png` to `output_dir`.
+
+    Args:
+        config (`EvaluationConfig`): the other settings; its `sigma` is not used.
+        sigmas (`Sequence[float]`): Canny's Gaussians in pixels, above 0.
+
+    Returns:
+        The rows of all tables, each with its `sigma`.
+
+    Raises:
+        ValueError, UnreadableRowError: see `evaluate`.
+    """
+    rows: list[Row] = []
+    for sigma in sigmas:
+        folder = Path(config.output_dir) / f"sigma_{sigma:g}"
+        report = evaluate(dataclasses.replace(config, sigma=sigma, output_dir=str(folder)))
+        rows += [{"sigma": sigma, **row} for row in report["table"]]
+    folder = Path(config.output_dir)
+    (folder / "sigma.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
+    plot(rows).savefig(folder / "sigma.png", dpi=120)
+    return rows
+
+
+def plot(rows: Sequence[Row]) -> Figure:
+    """A line for each method and hole size over sigma, in one plot for each of the figures that the rows hold."""
+    shown = [name for name in _AXES if name in rows[0]]
+    figure = Figure(figsize=(5.5 * len(shown), 4.5), layout="constrained")
+    for axes, name in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
+        lines: dict[tuple[Any, ...], list[Row]] = {}
+        for row in rows:
+            lines.setdefault((row["method"], row["model"], row["hole"]), []).append(row)
+        for (method, model, hole), of_line in lines.items():
+            label = f"{method} {model} {hole} %".replace("  ", " ")
+            axes.plot([row["sigma"] for row in of_line], [row[name] for row in of_line], marker="o", label=label)
+        axes.set(xlabel="Canny's sigma, pixels", ylabel=_AXES[name])
+        axes.legend(fontsize="small")
+    return figure
+
+
+def main() -> None:
+    """The command line: `--sigmas`, and the settings of `training/evaluate.py`."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--sigmas", default="0.5,1,2,3,4,6")
+    given, others = parser.parse_known_args()
+    config = parse_config(others)
+    try:
+        ablate(config, [float(sigma) for sigma in given.sigmas.split(",")])
+    except (ValueError, FileNotFoundError, UnreadableRowError) as error:
+        raise SystemExit(f"{type(error).__name__}: {error}") from error
+    print(f"written: {Path(config.output_dir) / 'sigma.png'} and sigma.json")
+
+
+if __name__ == "__main__":
+    main()
