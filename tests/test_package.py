@@ -61,14 +61,17 @@ def test_wheel_holds_the_bundled_model_and_the_type_marker(tmp_path):
     assert not any(name.startswith(("tests/", "training/", "space/")) for name in names)
 
 
-def test_bundled_card_is_the_released_one_and_valid():
+def test_released_card_is_up_to_date_and_valid(tmp_path):
+    """Where it fails: `python training/release_card.py`."""
     from huggingface_hub import ModelCard
 
-    released = ROOT / "model_card.md"
-    assert (ROOT / "edgeconnect_hf" / "checkpoints" / "facades" / "README.md").read_text() == released.read_text()
-    card = ModelCard.load(released)
-    assert (card.data.library_name, card.data.pipeline_tag, card.data.license) == (
-        "diffusers",
-        "image-to-image",
-        "apache-2.0",
-    )
+    from training.release_card import write_release_card
+
+    released = (ROOT / "model_card.md").read_text()
+    assert released == write_release_card(tmp_path).read_text()
+    assert released == (ROOT / "edgeconnect_hf" / "checkpoints" / "facades" / "README.md").read_text()
+    card = ModelCard(released)
+    data = card.data
+    assert (data.library_name, data.pipeline_tag, data.license) == ("diffusers", "image-to-image", "apache-2.0")
+    assert {result.metric_type for result in data.eval_results} == {"psnr", "ssim", "l1"}
+    assert "EdgeConnectPipeline.from_pretrained()" in card.text
