@@ -1,4 +1,4 @@
-"""The command line: `edgeconnect inpaint | edges | convert`."""
+"""The command line: `edgeconnect inpaint | edges | convert | demo`."""
 
 import argparse
 import os
@@ -47,6 +47,9 @@ examples:
   edgeconnect convert EdgeModel_gen.pth InpaintingModel_gen.pth my-model/
   edgeconnect inpaint photo.jpg mask.png --model my-model/ -o repaired.png
       use weights published in the original format
+
+  edgeconnect demo
+      the web page: paint a mask, see the lines, edit them, complete
 """
 
 
@@ -109,6 +112,11 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("completion_checkpoint", type=Path, metavar="COMPLETION", help="InpaintingModel_gen.pth")
     convert.add_argument("output", type=Path, metavar="OUT", help="folder to write")
     convert.add_argument("--dtype", choices=("fp32", "fp16", "bf16"), default="fp32", help="of the written weights")
+
+    demo = commands.add_parser("demo", help="start the web page on this machine")
+    demo.set_defaults(run=_demo)
+    demo.add_argument("--port", type=int, metavar="P", help="default: the first free one from 7860")
+    _add_model_arguments(demo)
     return parser
 
 
@@ -135,15 +143,19 @@ def _add_picture_arguments(parser: argparse.ArgumentParser, output_help: str) ->
     lines.add_argument("--known-edges", type=Path, metavar="E", help="lines of the known part, in place of Canny's")
     lines.add_argument("--edge-hints", type=Path, metavar="E", help="a few lines drawn in the hole, to be continued")
     lines.add_argument("--sigma", type=float, default=2.0, help="Canny's sigma; larger: fewer lines (default: 2)")
-    model = parser.add_argument_group("model")
-    model.add_argument("--model", metavar="M", help="model folder, or user/model on the Hub (default: the bundled one)")
-    model.add_argument(
+    parser.add_argument(
         "--strategy",
         choices=("auto", "original", "crop", "resize"),
         default="auto",
         help="on the whole picture (original), in windows around the holes (crop), in windows made as small as the "
         "training pictures (resize), or windows made smaller only around large holes (auto, the default)",
     )
+    _add_model_arguments(parser)
+
+
+def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", metavar="M", help="model folder, or user/model on the Hub (default: the bundled one)")
     model.add_argument(
         "--dtype",
         choices=("auto", "fp32", "bf16", "fp16"),
@@ -175,6 +187,18 @@ def _convert(args: argparse.Namespace) -> int:
 
     convert_checkpoints(args.edge_checkpoint, args.completion_checkpoint, args.output, dtype=_dtypes()[args.dtype])
     print(f"{args.output}: ready for `--model {args.output}`")
+    return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    try:
+        from .demo import build_demo, launch
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise ValueError("`edgeconnect demo` needs Gradio: pip install 'edgeconnect-hf[demo]'.") from None
+
+    launch(build_demo(_load_pipeline(args)), host="127.0.0.1", port=args.port)
     return 0
 
 
