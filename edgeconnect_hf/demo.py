@@ -38,6 +38,12 @@ _LEGEND = (
     f'<span class="swatch" style="background:{editor.hex_colour(editor.DRAWN_COLOUR)}"></span>drawn by you'
 )
 
+_LINES_HELP = """
+**Find edges** shows the lines the hole will be painted from: draw what is missing, erase what is wrong, then
+**Complete**. Or **Sketch**: draw a few lines first, and **Continue lines** adds what goes with them.
+**Erase object** does it all in one go.
+"""
+
 _ABOUT = f"""
 **How it works.** Canny's detector finds the lines of what is known; a first network imagines those of the hole; a
 second one paints the hole from the lines and the colours around it
@@ -130,7 +136,7 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
     with gr.Row(visible=False, elem_id="workspace") as workspace:
         with gr.Column(min_width=340):
             gr.Markdown("### 1 · Paint over what should go")
-            mask_editor = _add_editor("mask", (editor.hex_colour(editor.MASK_COLOUR), editor.MASK_OPACITY), "auto")
+            mask_editor = _add_editor("mask", (editor.hex_colour(editor.MASK_COLOUR), editor.MASK_OPACITY), 16)
             with gr.Row():
                 erase = gr.Button("Erase object", variant="primary", min_width=280, elem_id="erase")
                 find = gr.Button("Find edges", min_width=100, elem_id="find")
@@ -155,13 +161,15 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
                     studio.models, value=studio.models[0], label="Model", visible=len(studio.models) > 1
                 )
             restart = gr.Button("New photo", size="sm", variant="secondary", elem_id="restart")
-        with gr.Column(visible=False, min_width=340) as lines_panel:
+        with gr.Column(min_width=340):
             gr.Markdown("### 2 · Draw and erase lines")
-            lines_editor = _add_editor("lines", editor.hex_colour(editor.DRAWN_COLOUR), 2)
-            gr.HTML(_LEGEND)
-            with gr.Row():
-                complete = gr.Button("Complete", variant="primary", min_width=100, elem_id="complete")
-                resume = gr.Button("Continue lines", min_width=100, elem_id="continue")
+            with gr.Column(visible=False) as lines_panel:
+                lines_editor = _add_editor("lines", editor.hex_colour(editor.DRAWN_COLOUR), 2)
+                gr.HTML(_LEGEND)
+                with gr.Row():
+                    complete = gr.Button("Complete", variant="primary", min_width=100, elem_id="complete")
+                    resume = gr.Button("Continue lines", min_width=100, elem_id="continue")
+            gr.Markdown(_LINES_HELP)
 
     with gr.Column(visible=False, elem_id="result") as result_panel:
         gr.Markdown("### 3 · Before and after")
