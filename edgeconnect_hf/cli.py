@@ -1,4 +1,4 @@
-"""The command line: `edgeconnect inpaint | edges | convert | demo`."""
+"""The command line: `edgeconnect inpaint | edges | convert | export | push | demo`."""
 
 import argparse
 import os
@@ -47,6 +47,10 @@ examples:
   edgeconnect convert EdgeModel_gen.pth InpaintingModel_gen.pth my-model/
   edgeconnect inpaint photo.jpg mask.png --model my-model/ -o repaired.png
       use weights published in the original format
+
+  edgeconnect export my-model/ my-model/ --format onnx
+  edgeconnect push my-model/ user/model
+      share a model on the Hub, with ONNX files beside its weights
 
   edgeconnect demo
       the web page: paint a mask, see the lines, edit them, complete
@@ -112,6 +116,19 @@ def _parser() -> argparse.ArgumentParser:
     convert.add_argument("completion_checkpoint", type=Path, metavar="COMPLETION", help="InpaintingModel_gen.pth")
     convert.add_argument("output", type=Path, metavar="OUT", help="folder to write")
     convert.add_argument("--dtype", choices=("fp32", "fp16", "bf16"), default="fp32", help="of the written weights")
+
+    export = commands.add_parser("export", help="write both generators for another runtime")
+    export.set_defaults(run=_export)
+    export.add_argument("model", metavar="MODEL", help="model folder, or user/model on the Hub")
+    export.add_argument("output", type=Path, metavar="OUT", help="folder to write; may be the model folder itself")
+    export.add_argument("--format", choices=("onnx",), required=True, help="onnx: any batch, height and width")
+
+    push = commands.add_parser("push", help="push a model folder to the Hub")
+    push.set_defaults(run=_push)
+    push.add_argument("folder", type=Path, metavar="FOLDER", help="written by training, convert or save_pretrained")
+    push.add_argument("repo_id", metavar="REPO", help="user/model; made where it is missing")
+    push.add_argument("--private", action="store_true", help="make it private, if it is made now")
+    push.add_argument("--message", metavar="M", help="commit message")
 
     demo = commands.add_parser("demo", help="start the web page on this machine")
     demo.set_defaults(run=_demo)
@@ -187,6 +204,23 @@ def _convert(args: argparse.Namespace) -> int:
 
     convert_checkpoints(args.edge_checkpoint, args.completion_checkpoint, args.output, dtype=_dtypes()[args.dtype])
     print(f"{args.output}: ready for `--model {args.output}`")
+    return 0
+
+
+def _export(args: argparse.Namespace) -> int:
+    from .export import export_onnx
+    from .pipeline import EdgeConnectPipeline
+
+    _silence_diffusers()
+    for path in export_onnx(EdgeConnectPipeline.from_pretrained(args.model), args.output):
+        print(path)
+    return 0
+
+
+def _push(args: argparse.Namespace) -> int:
+    from .hub import push_folder
+
+    print(push_folder(args.folder, args.repo_id, private=args.private or None, commit_message=args.message))
     return 0
 
 
@@ -345,6 +379,13 @@ def _load_pipeline(args: argparse.Namespace) -> "EdgeConnectPipeline":
         return EdgeConnectPipeline.from_pretrained(args.model, dtype=dtype).to(device)
     except RuntimeError as error:  # torch's word for a device that is not there
         raise ValueError(f"`--device` is {args.device!r}: {_one_line(error)}") from error
+
+
+def _silence_diffusers() -> None:
+    from diffusers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
 
 
 def _pick_device(name: str) -> "torch.device":

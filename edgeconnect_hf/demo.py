@@ -207,13 +207,14 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
     complete.click(studio.complete, [mask_editor, lines_editor, work, strategy, model], painted, **runs)
 
 
-def _add_editor(name: str, colour: Any, size: Any) -> gr.ImageEditor:
+def _add_editor(name: str, colour: Any, size: int) -> gr.ImageEditor:
     return gr.ImageEditor(
         type="pil",
         format="png",  # webp would grey the lines
         sources=(),
         layers=False,
         transforms=(),
+        eraser=gr.Eraser(default_size=max(size, 6)),
         brush=gr.Brush(default_size=size, colors=[colour], default_color=colour, color_mode="fixed"),
         show_label=False,
         buttons=["fullscreen"],

@@ -3,7 +3,26 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from huggingface_hub import ModelCard, ModelCardData
+from huggingface_hub import EvalResult, ModelCard, ModelCardData
+
+_PIPELINE_EXAMPLE = """\
+from edgeconnect_hf import EdgeConnectPipeline
+from PIL import Image
+
+pipe = EdgeConnectPipeline.from_pretrained({location})
+result = pipe(Image.open("photo.jpg"), Image.open("mask.png"))  # white in the mask is repainted
+result.images[0].save("repaired.png")
+result.edges[0].save("lines.png")
+"""
+
+_NETWORK_EXAMPLE = """\
+from edgeconnect_hf import EdgeConnectPipeline, {network}
+
+generator = {network}.from_pretrained({location})
+pipe = EdgeConnectPipeline({component}=generator)
+"""
+
+_COMPONENT_OF = {"EdgeGenerator": "edge_generator", "CompletionGenerator": "completion_generator"}
 
 _BODY = """
 # {title}
@@ -14,14 +33,10 @@ _BODY = """
 of a hole, a completion generator paints between them. A person may edit the lines in between.
 
 ```python
-from edgeconnect_hf import EdgeConnectPipeline
-from PIL import Image
+{example}```
 
-pipe = EdgeConnectPipeline.from_pretrained({location!r})
-result = pipe(Image.open("photo.jpg"), Image.open("mask.png"))  # white in the mask is repainted
-result.images[0].save("repaired.png")
-result.edges[0].save("lines.png")
-```
+The class comes with `pip install edgeconnect-hf`. diffusers' generic `DiffusionPipeline.from_pretrained` finds it after
+`from edgeconnect_hf import EdgeConnectPipeline`.
 {sections}
 ## Citation
 
@@ -43,34 +58,51 @@ def write_model_card(
     license: str,
     title: str = "EdgeConnect",
     location: str | None = None,
+    network: str = "EdgeConnectPipeline",
     datasets: Sequence[str] = (),
     sections: Mapping[str, str] | None = None,
+    evaluation: Sequence[EvalResult] = (),
+    widget: Sequence[str] = (),
 ) -> Path:
     """Write `README.md` into a model folder.
 
     Args:
-        folder (`str` or `Path`): the pipeline's folder.
+        folder (`str` or `Path`): the model's folder.
         summary (`str`): what this model is, in a sentence or two.
         license (`str`): the weights' licence, as the Hub abbreviates it (`"apache-2.0"`, `"cc-by-nc-4.0"`).
         title (`str`): the card's heading.
-        location (`str`, *optional*): what the example passes to `from_pretrained`; the folder's name by default.
+        location (`str`, *optional*): what the example passes to `from_pretrained`; the folder's name by default, and
+            nothing (the bundled model) for `""`.
+        network (`str`): the class the folder holds: the pipeline, `"EdgeGenerator"` or `"CompletionGenerator"`.
         datasets (`Sequence[str]`): Hub ids of the training data.
         sections (`Mapping[str, str]`, *optional*): further headings and their Markdown text, in order.
+        evaluation (`Sequence[EvalResult]`): measured figures, for the Hub's `model-index`.
+        widget (`Sequence[str]`): pictures beside the card that the Hub shows as samples.
 
     Returns:
         The path written.
     """
+    location = Path(folder).name if location is None else location
+    quoted = f'"{location}"' if location else ""
+    if network in _COMPONENT_OF:
+        example = _NETWORK_EXAMPLE.format(network=network, component=_COMPONENT_OF[network], location=quoted)
+    else:
+        example = _PIPELINE_EXAMPLE.format(location=quoted)
     metadata = ModelCardData(
         library_name="diffusers",
         pipeline_tag="image-to-image",
         license=license,
         datasets=list(datasets) or None,
+        metrics=sorted({result.metric_type for result in evaluation}) or None,
         tags=["edgeconnect", "image-inpainting", "inpainting", "gan"],
+        widget=[{"src": picture} for picture in widget] or None,
+        model_name=title if evaluation else None,
+        eval_results=list(evaluation) or None,
     )
     body = _BODY.format(
         title=title,
         summary=summary,
-        location=location or Path(folder).name,
+        example=example,
         sections="".join(f"\n## {heading}\n\n{text}\n" for heading, text in (sections or {}).items()),
     )
     path = Path(folder) / "README.md"

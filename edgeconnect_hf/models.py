@@ -11,6 +11,8 @@ from diffusers.utils.outputs import BaseOutput
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from .hub import PushWithCard
+
 SIZE_MULTIPLE = 4  # two strided convolutions halve the picture twice
 MIN_SIZE = 16  # below it the reflections of the residual blocks are longer than their feature maps
 
@@ -27,7 +29,7 @@ class GeneratorOutput(BaseOutput):
 
 
 def blend(known: torch.Tensor, predicted: torch.Tensor | float, mask: torch.Tensor) -> torch.Tensor:
-    """`known` outside the hole, `predicted` inside it (the paper's composition, equations 4 and 6).
+    """`known` outside the hole, `predicted` inside it (the composition of section 3).
 
     Args:
         known (`torch.Tensor`): `[N,C,H,W]`, in [0,1].
@@ -66,7 +68,14 @@ def _initialised(conv: nn.Conv2d | nn.ConvTranspose2d, use_spectral_norm: bool) 
     return spectral_norm(conv) if use_spectral_norm else conv
 
 
-class _Generator(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both name a `config_name`
+def _check_config(**ranges: tuple[Any, int, int]) -> None:
+    """Refuse what a stranger's config.json may ask for before memory is taken for it."""
+    for name, (value, low, high) in ranges.items():
+        if type(value) is not int or not low <= value <= high:
+            raise ValueError(f"`{name}` is {value!r}; a whole number from {low} to {high} fits.")
+
+
+class _Generator(PushWithCard, ModelMixin, ConfigMixin):  # type: ignore[misc]  # both name a `config_name`
     """Encoder, residual blocks, decoder: what both generators share (appendix A)."""
 
     _supports_gradient_checkpointing = True
@@ -78,7 +87,13 @@ class _Generator(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both name a 
         base_channels: int,
         num_residual_blocks: int,
         use_spectral_norm: bool,
+        sample_size: int,
     ):
+        _check_config(
+            base_channels=(base_channels, 1, 1024),
+            num_residual_blocks=(num_residual_blocks, 1, 128),
+            sample_size=(sample_size, MIN_SIZE, 8192),
+        )
         super().__init__()
         self.gradient_checkpointing = False
         c = base_channels
@@ -151,7 +166,7 @@ class EdgeGenerator(_Generator):
         use_spectral_norm: bool = False,
         sample_size: int = 256,
     ):
-        super().__init__(3, 1, base_channels, num_residual_blocks, use_spectral_norm)
+        super().__init__(3, 1, base_channels, num_residual_blocks, use_spectral_norm, sample_size)
 
     def forward(
         self, masked_gray: torch.Tensor, masked_edges: torch.Tensor, mask: torch.Tensor, return_dict: bool = True
@@ -189,7 +204,7 @@ class CompletionGenerator(_Generator):
         use_spectral_norm: bool = False,
         sample_size: int = 256,
     ):
-        super().__init__(4, 3, base_channels, num_residual_blocks, use_spectral_norm)
+        super().__init__(4, 3, base_channels, num_residual_blocks, use_spectral_norm, sample_size)
 
     def forward(
         self, masked_image: torch.Tensor, comp_edges: torch.Tensor, return_dict: bool = True

@@ -17,8 +17,10 @@ import torch.nn.functional as F
 from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils.outputs import BaseOutput
+from huggingface_hub.errors import HfHubHTTPError
 
 from .edges import canny, to_gray
+from .hub import PushWithCard
 from .image_processor import (
     OUTPUT_TYPES,
     Array,
@@ -56,7 +58,7 @@ class EdgeConnectPipelineOutput(BaseOutput):
     edges: Any
 
 
-class EdgeConnectPipeline(DiffusionPipeline):
+class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc]  # another `push_to_hub`
     """Repairs photos: draws the missing lines, then paints between them (Nazeri et al., 2019, arXiv 1901.00212).
 
     `pipe(image, mask_image)` does both. A person may step in between: `edges = pipe.generate_edges(image, mask_image)`,
@@ -95,7 +97,12 @@ class EdgeConnectPipeline(DiffusionPipeline):
         for argument in ("dtype", "torch_dtype"):
             if isinstance(kwargs.get(argument), str):  # diffusers would quietly load fp32
                 raise TypeError(f"`{argument}` is the string {kwargs[argument]!r}; a torch.dtype fits: torch.bfloat16.")
-        return super().from_pretrained(name, **{**kwargs, "use_safetensors": True})
+        try:
+            return super().from_pretrained(name, **{**kwargs, "use_safetensors": True})
+        except OSError as error:
+            if isinstance(error.__cause__, HfHubHTTPError):  # diffusers hides that the Hub answered, and what
+                raise error.__cause__ from None
+            raise
 
     @torch.no_grad()
     def __call__(
@@ -229,24 +236,18 @@ class EdgeConnectPipeline(DiffusionPipeline):
         if not 0 < sigma < math.inf:
             raise ValueError(f"`sigma` is {sigma}; a number above 0 fits.")
         known_maps = None if known_edges is None else read_edges(known_edges, "known_edges", pictures)
-        hint_maps = None if edge_hints is None else read_edges(edge_hints, "edge_hints", pictures)
+        if edge_hints is not None:
+            hints = read_edges(edge_hints, "edge_hints", pictures)
+            hint_maps = [lines * mask for lines, mask in zip(hints, masks, strict=True)]
 
-        # One entry a window: its picture's number, itself, and what G1 is shown of it.
-        numbers, windows, shown = [], [], []
-        for number, (picture, mask) in enumerate(zip(pictures, masks, strict=True)):
-            for window in find_windows(mask, strategy, self.edge_generator.config.sample_size):
-                colour, hole = _look(picture, mask, window)
-                gray = to_gray(colour)
-                if known_maps is None:
-                    known = canny(gray, hole, sigma)
-                else:
-                    known = window.reduce_lines(to_float(known_maps[number][window.view_slices])) * ~hole
-                if hint_maps is not None:
-                    hints = to_float(hint_maps[number][window.view_slices]) * mask[window.view_slices]
-                    known = np.maximum(known, window.reduce_lines(hints))
-                numbers.append(number)
-                windows.append(window)
-                shown.append((gray, known, hole))
+        views = _look(pictures, masks, strategy, self.edge_generator.config.sample_size)
+        shown = []
+        for view in views:
+            gray = to_gray(view.colour)
+            known = canny(gray, view.hole, sigma) if known_maps is None else view.lines_of(known_maps) * ~view.hole
+            if edge_hints is not None:
+                known = np.maximum(known, view.lines_of(hint_maps))
+            shown.append((gray, known, view.hole))
 
         def predict(gray: torch.Tensor, known: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
             pred_edges = self.edge_generator(blend(gray, 1, mask), known, mask, return_dict=False)[0]  # [N,1,h,w]
@@ -255,11 +256,12 @@ class EdgeConnectPipeline(DiffusionPipeline):
 
         line_maps = [np.zeros(picture.size, picture.colour.dtype) for picture in pictures]
         drawn = _in_batches(predict, shown, self._execution_device, self.edge_generator.dtype)
-        for number, window, comp_edges in zip(numbers, windows, drawn, strict=True):
-            lines = from_float(window.enlarge_lines(comp_edges[..., 0]), line_maps[number].dtype)
-            writable = ~masks[number][window.view_slices]
+        for view, comp_edges in zip(views, drawn, strict=True):
+            window, line_map = view.window, line_maps[view.picture]
+            writable = ~masks[view.picture][window.view_slices]
             writable[window.hole_in_view] = True  # the view's other holes are other windows'
-            line_maps[number][window.view_slices][writable] = lines[writable]
+            lines = window.enlarge_lines(comp_edges[..., 0])[writable]
+            line_map[window.view_slices][writable] = from_float(lines, line_map.dtype)
         return line_maps
 
     def _paint(
@@ -269,14 +271,8 @@ class EdgeConnectPipeline(DiffusionPipeline):
         if self.completion_generator is None:
             raise ValueError("this pipeline has no completion generator; `generate_edges` draws lines without one.")
 
-        numbers, windows, shown = [], [], []
-        for number, (picture, mask) in enumerate(zip(pictures, masks, strict=True)):
-            for window in find_windows(mask, strategy, self.completion_generator.config.sample_size):
-                colour, hole = _look(picture, mask, window)
-                lines = window.reduce_lines(to_float(line_maps[number][window.view_slices]))
-                numbers.append(number)
-                windows.append(window)
-                shown.append((colour, lines, hole))
+        views = _look(pictures, masks, strategy, self.completion_generator.config.sample_size)
+        shown = [(view.colour, view.lines_of(line_maps), view.hole) for view in views]
 
         def predict(image: torch.Tensor, comp_edges: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
             pred_image = self.completion_generator(blend(image, 1, mask), comp_edges, return_dict=False)[0]  # [N,3,h,w]
@@ -284,9 +280,10 @@ class EdgeConnectPipeline(DiffusionPipeline):
 
         repaired = [picture.colour.copy() for picture in pictures]
         painted = _in_batches(predict, shown, self._execution_device, self.completion_generator.dtype)
-        for number, window, comp_image in zip(numbers, windows, painted, strict=True):
-            hole = masks[number][window.hole_slices]
-            target = repaired[number][window.hole_slices]  # a view into the picture
+        for view, comp_image in zip(views, painted, strict=True):
+            window = view.window
+            hole = masks[view.picture][window.hole_slices]
+            target = repaired[view.picture][window.hole_slices]  # shares the picture's memory
             colour = window.enlarge_image(comp_image)[window.hole_in_view][hole]  # [pixels,3]
             if target.shape[2] == 1:
                 colour = to_gray(colour[None])[0][:, None]
@@ -308,14 +305,36 @@ def _check_model_name(name: str | os.PathLike[str]) -> None:
         )
 
 
-def _look(
-    picture: Picture, mask: npt.NDArray[np.bool_], window: Window
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_]]:
-    """What a window shows: RGB `[h,w,3]` in [0,1] and the hole `[h,w]`, at the size it is worked on."""
-    colour = window.reduce_image(to_float(picture.colour[window.view_slices]))
-    if colour.shape[2] == 1:
-        colour = np.repeat(colour, 3, axis=2)
-    return colour, window.reduce_mask(mask[window.view_slices])
+@dataclass(frozen=True)
+class _View:
+    """What a window shows of its picture, at the size it is worked on.
+
+    Args:
+        picture (`int`): the picture's place in the list.
+        window (`Window`): where it looks.
+        colour (`np.ndarray`): `[h,w,3]` RGB float32 in [0,1].
+        hole (`np.ndarray`): `[h,w]` bool.
+    """
+
+    picture: int
+    window: Window
+    colour: npt.NDArray[np.float32]
+    hole: npt.NDArray[np.bool_]
+
+    def lines_of(self, line_maps: Sequence[Array]) -> npt.NDArray[np.float32]:
+        """Its part `[h,w]` float32 of the pictures' line maps."""
+        return self.window.reduce_lines(to_float(line_maps[self.picture][self.window.view_slices]))
+
+
+def _look(pictures: list[Picture], masks: list[npt.NDArray[np.bool_]], strategy: str, sample_size: int) -> list[_View]:
+    views = []
+    for number, (picture, mask) in enumerate(zip(pictures, masks, strict=True)):
+        for window in find_windows(mask, strategy, sample_size):
+            colour = window.reduce_image(to_float(picture.colour[window.view_slices]))
+            if colour.shape[2] == 1:
+                colour = np.repeat(colour, 3, axis=2)
+            views.append(_View(number, window, colour, window.reduce_mask(mask[window.view_slices])))
+    return views
 
 
 def _in_batches(

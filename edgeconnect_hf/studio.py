@@ -65,7 +65,7 @@ class Studio:
         photo = _open(path, "photo")
         mask = np.zeros(editor.upright_size(photo), bool) if mask_path is None else _open_mask(mask_path, photo)
         work = Work(path, _pack(mask))
-        value = _editor_value(editor.show_photo(photo), editor.mask_layer(mask))
+        value = _show(editor.show_photo(photo), editor.mask_layer(mask))
         return work, _visible(False), _visible(True), value, _visible(False), _visible(False), None
 
     def reuse(self, work: Work) -> tuple[Update, ...]:
@@ -93,7 +93,7 @@ class Studio:
 
     def _show_mask(self, mask: editor.Bools, work: Work) -> tuple[Work, EditorValue]:
         photo = editor.show_photo(_open(work.photo, "photo"))
-        return replace(work, mask=_pack(mask)), _editor_value(photo, editor.mask_layer(mask))
+        return replace(work, mask=_pack(mask)), _show(photo, editor.mask_layer(mask))
 
     # Lines
 
@@ -151,12 +151,12 @@ class Studio:
     def restore_lines(self, work: Work) -> EditorValue:
         lines = _unpack_lines(work)
         background = editor.lines_background(editor.show_photo(_open(work.photo, "photo")), lines.mask)
-        return _editor_value(background, editor.lines_layer(lines))
+        return _show(background, editor.lines_layer(lines))
 
     def _show_lines(self, photo: Image.Image, lines: editor.Lines, work: Work) -> tuple[Update, ...]:
         background = editor.lines_background(editor.show_photo(photo), lines.mask)
         planes = tuple(map(_pack, (lines.edges, lines.drawn, lines.mask)))
-        value = _editor_value(background, editor.lines_layer(lines))
+        value = _show(background, editor.lines_layer(lines))
         return replace(work, lines=planes), _visible(True), value, _visible(False)
 
     # Result
@@ -341,9 +341,11 @@ def _decode(png: bytes) -> editor.Bytes:
     return cast("editor.Bytes", cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE))
 
 
-def _editor_value(background: Image.Image, layer: Image.Image) -> EditorValue:
+def _show(background: Image.Image, layer: Image.Image) -> Update:
+    """What makes an editor show both. On a canvas of another size it would misplace the layer at the first stroke."""
     composite = Image.alpha_composite(background.convert("RGBA"), layer)
-    return {"background": background, "layers": [layer], "composite": composite}
+    value = {"background": background, "layers": [layer], "composite": composite}
+    return gr.update(value=value, canvas_size=background.size)
 
 
 def _visible(visible: bool) -> Update:

@@ -210,7 +210,6 @@ def test_paint_find_edit_complete(open_page, files, pipeline):
     assert (pipeline.edges[173:178, 210:270] == 0).all()
     assert pipeline.drawn[173:178, 210:270].any()
     untouched = np.r_[0:130, 195:HEIGHT]
-    print(np.argwhere(pipeline.edges[untouched] != pipeline.drawn[untouched])[::20])
     assert np.array_equal(pipeline.edges[untouched], pipeline.drawn[untouched])
     assert np.array_equal(edited[~mask], photo[~mask])
     assert (edited[135:155, 200:280] != unedited[135:155, 200:280]).any()

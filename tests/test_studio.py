@@ -25,7 +25,9 @@ def save(image: Image.Image, path: Path, **options) -> str:
     return str(path)
 
 
-def paint(value: dict, box: tuple[int, int, int, int], colour=(*editor.MASK_COLOUR, 153)) -> dict:
+def paint(shown: dict, box: tuple[int, int, int, int], colour=(*editor.MASK_COLOUR, 153)) -> dict:
+    """What an editor gives back that was shown an update and painted on."""
+    value = shown["value"]
     layer = value["layers"][0].copy()
     ImageDraw.Draw(layer).rectangle(box, fill=colour)
     return {**value, "layers": [layer]}

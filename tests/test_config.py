@@ -1,0 +1,115 @@
+"""Settings: defaults, recipes, flags, and what is refused."""
+
+import ast
+import dataclasses
+from pathlib import Path
+
+import pytest
+import yaml
+
+from training.config import TrainingConfig, parse_config, save_config
+
+RECIPES = sorted((Path(__file__).parents[1] / "training" / "recipes").glob("*.yaml"))
+NEEDED = {"train_data_dir": "photos", "max_train_steps": 10}
+FLAGS = ["--train_data_dir", "photos", "--max_train_steps", "10"]
+
+
+def test_defaults_are_the_papers():
+    config = TrainingConfig(**NEEDED)
+    assert (config.learning_rate, config.joint_learning_rate) == (1e-4, 1e-6)
+    assert (config.adam_beta1, config.adam_beta2) == (0.0, 0.9)
+    assert config.discriminator_learning_rate_factor == 0.1
+    assert (config.resolution, config.train_batch_size, config.sigma) == (256, 8, 2.0)
+    assert dataclasses.asdict(config.edge_loss_weights) == {"adversarial": 1, "feature_matching": 10}
+    weights = {"l1": 1, "adversarial": 0.1, "perceptual": 0.1, "style": 250}
+    assert dataclasses.asdict(config.completion_loss_weights) == weights
+
+
+def test_flags_override_the_recipe_wherever_they_stand(tmp_path):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text("learning_rate: 1e-3\nseed: 7\nstreaming: false\ncompletion_loss_weights:\n  style: 3\n")
+    config = parse_config(["--learning_rate=2e-4", *FLAGS, "--streaming", "--recipe", str(recipe)])
+    assert config.learning_rate == 2e-4
+    assert config.seed == 7
+    assert config.streaming is True
+    assert (config.completion_loss_weights.style, config.completion_loss_weights.l1) == (3, 1)
+
+
+def test_nested_flags_and_switches():
+    config = parse_config([*FLAGS, "--completion_loss_weights.style", "5", "--random_flip", "false", "--push_to_hub"])
+    assert config.completion_loss_weights.style == 5
+    assert (config.random_flip, config.push_to_hub) == (False, True)
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--learning_rat", "1e-3"], "--learning_rat"),
+        (["--max_train", "3"], "--max_train"),  # no abbreviations
+        (["--edge_loss_weights.style", "1"], "style"),
+        (["--learning_rate", "fast"], "learning_rate"),
+        (["--stage", "both"], "stage"),
+        (["--sigma", "-2"], "`sigma` is -2.0"),
+    ],
+)
+def test_wrong_flags_end_the_program_with_a_message(flags, message, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        parse_config([*FLAGS, *flags])
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["learning_rat: 1e-3", "edge_loss_weights:\n  style: 1", "seed: many"])
+def test_wrong_recipes_end_the_program_with_a_message(text, tmp_path, capsys):
+    (tmp_path / "recipe.yaml").write_text(text)
+    with pytest.raises(SystemExit, match="2"):
+        parse_config([*FLAGS, "--recipe", str(tmp_path / "recipe.yaml")])
+    assert any(key in capsys.readouterr().err for key in ("learning_rat", "style", "seed"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"train_data_dir": None},
+        {"dataset_name": "user/photos"},
+        {"max_train_steps": None},
+        {"max_train_steps": 0},
+        {"stage": "both"},
+        {"mixed_precision": "fp8"},
+        {"resolution": 62},
+        {"resolution": 8},
+        {"sigma": -0.5},
+        {"hint_probability": 1.5},
+        {"mask_rectangle": -1.0},
+        {"mask_rectangle": 0.0, "mask_half": 0.0, "mask_irregular": 0.0},
+        {"mask_external": 0.5},
+        {"mask_dataset": "masks"},
+        {"learning_rate": float("nan")},
+    ],
+)
+def test_values_out_of_range_are_refused_by_name(settings):
+    with pytest.raises(ValueError, match="|".join(settings)):
+        TrainingConfig(**{**NEEDED, **settings})
+
+
+def test_saved_settings_repeat_the_run(tmp_path):
+    config = TrainingConfig(**NEEDED, learning_rate=1e-5, sigma=-1, max_grad_norm=0.5)
+    save_config(config, tmp_path / "saved.yaml")
+    assert parse_config(["--recipe", str(tmp_path / "saved.yaml")]) == config
+
+
+def test_every_setting_says_what_it_means():
+    source = (Path(__file__).parents[1] / "training" / "config.py").read_text()
+    body = next(node for node in ast.parse(source).body if getattr(node, "name", "") == "TrainingConfig").body
+    fields = [position for position, node in enumerate(body) if isinstance(node, ast.AnnAssign)]
+    assert len(fields) == len(dataclasses.fields(TrainingConfig))
+    for position in fields:
+        following = body[position + 1]
+        assert isinstance(following, ast.Expr), f"{ast.unparse(body[position])} has no meaning"
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
+def test_recipes_are_whole(recipe):
+    settings = yaml.safe_load(recipe.read_text())
+    given = [] if {"train_data_dir", "dataset_name"} & settings.keys() else ["--train_data_dir", "photos"]
+    config = parse_config(["--recipe", str(recipe), *given])
+    assert config.max_train_steps or config.max_train_minutes

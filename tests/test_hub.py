@@ -1,0 +1,326 @@
+"""To the Hub and back with the real client, in fresh processes, against a Hub on this machine."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from fake_hub import FakeHub
+from huggingface_hub import ModelCard
+
+from edgeconnect_hf import EdgeConnectPipeline, EdgeGenerator
+from edgeconnect_hf.export import export_onnx
+from edgeconnect_hf.hub import push_folder
+from edgeconnect_hf.model_card import write_model_card
+
+WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+# Every program ends by printing one JSON value. `pixels` tells models apart.
+PRELUDE = """
+import hashlib, json, sys
+import numpy as np, torch
+from edgeconnect_hf import EdgeConnectPipeline, EdgeGenerator
+from edgeconnect_hf.hub import push_folder
+photo = np.random.default_rng(0).random((40, 48, 3), dtype=np.float32)
+mask = np.zeros((40, 48), bool)
+mask[10:30, 12:36] = True
+def pixels(pipe):
+    return hashlib.sha256(pipe(photo, mask, output_type="np").images.tobytes()).hexdigest()
+def error(call, *arguments, **options):
+    try:
+        call(*arguments, **options)
+    except Exception as error:
+        return f"{type(error).__name__}: {error}"
+"""
+
+
+class Machine:
+    """A machine of its own: an empty cache, an endpoint, perhaps a token."""
+
+    def __init__(self, home: Path, endpoint: str):
+        self.home, self.endpoint = home, endpoint
+
+    def run(self, program: str, *arguments: object, token: str | None = "hf_test", **env: str):
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+        environment |= {"HF_ENDPOINT": self.endpoint, "HF_HOME": str(self.home), "HF_HUB_DISABLE_XET": "1", **env}
+        if token is not None:
+            environment["HF_TOKEN"] = token
+        command = [sys.executable, "-c", PRELUDE + program, *map(str, arguments)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.fixture(scope="module")
+def hub():
+    with FakeHub() as hub:
+        yield hub
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_pipeline, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("tiny")
+    tiny_pipeline.save_pretrained(folder)
+    (folder / "checkpoint-5").mkdir()
+    (folder / "checkpoint-5" / "state.bin").write_bytes(b"stays at home")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def author(hub, folder, tmp_path_factory) -> Machine:
+    """The machine that pushed: a pipeline in two variants, one generator, a private pipeline."""
+    machine = Machine(tmp_path_factory.mktemp("author"), hub.url)
+    machine.run(
+        """
+pipe = EdgeConnectPipeline.from_pretrained(sys.argv[1])
+pipe.push_to_hub("tester/tiny", commit_message="First", license="apache-2.0")
+pipe.push_to_hub("tester/secret", private=True)
+pipe.edge_generator.push_to_hub("tester/lines")
+EdgeConnectPipeline.from_pretrained(sys.argv[1], dtype=torch.float16).push_to_hub("tester/tiny", variant="fp16")
+print("null")
+""",
+        folder,
+    )
+    return machine
+
+
+def files(hub, repo_id) -> dict:
+    repo = hub.repos["models", repo_id]
+    return repo["commits"][repo["refs"]["main"]]
+
+
+def test_what_is_pushed(hub, author):
+    networks = ("edge_generator", "completion_generator")
+    names = ("config.json", WEIGHTS, "diffusion_pytorch_model.fp16.safetensors")
+    expected = {f"{network}/{name}" for network in networks for name in names} | {"README.md", "model_index.json"}
+    assert set(files(hub, "tester/tiny")) == expected
+    assert "First" in hub.repos["models", "tester/tiny"]["messages"].values()
+    assert set(files(hub, "tester/lines")) == {"README.md", "config.json", WEIGHTS}
+    card = ModelCard(files(hub, "tester/tiny")["README.md"]["data"].decode())
+    assert (card.data.license, card.data.library_name) == ("apache-2.0", "diffusers")
+    assert 'EdgeConnectPipeline.from_pretrained("tester/tiny")' in card.text
+    assert 'EdgeGenerator.from_pretrained("tester/lines")' in files(hub, "tester/lines")["README.md"]["data"].decode()
+
+
+def test_pulled_into_an_empty_cache_it_paints_the_same_pixels(hub, author, folder, tmp_path):
+    """And from the warm cache without a network, by every loader; only what was never pulled is missed then."""
+    reader = Machine(tmp_path, hub.url)
+    pulled = reader.run(
+        """
+from diffusers import DiffusionPipeline
+pulled = {
+    "folder": pixels(EdgeConnectPipeline.from_pretrained(sys.argv[1])),
+    "ours": pixels(EdgeConnectPipeline.from_pretrained("tester/tiny")),
+    "generic": pixels(DiffusionPipeline.from_pretrained("tester/tiny")),
+    "local": pixels(EdgeConnectPipeline.from_pretrained("tester/tiny", local_files_only=True)),
+}
+half = EdgeConnectPipeline.from_pretrained("tester/tiny", variant="fp16", dtype=torch.float16)
+pulled["half"] = str(half.edge_generator.dtype)
+whole = EdgeConnectPipeline.from_pretrained(sys.argv[1])
+pulled["rounded"] = all(torch.equal(a.half(), b) for a, b in zip(
+    whole.edge_generator.state_dict().values(), half.edge_generator.state_dict().values(), strict=True))
+sub = EdgeGenerator.from_pretrained("tester/tiny", subfolder="edge_generator")
+alone = EdgeGenerator.from_pretrained("tester/lines")
+pulled["same_generator"] = all(torch.equal(a, b) for a, b in zip(
+    sub.state_dict().values(), alone.state_dict().values(), strict=True))
+pulled["revision"] = error(EdgeConnectPipeline.from_pretrained, "tester/tiny", revision="no-such-branch")
+print(json.dumps(pulled))
+""",
+        folder,
+    )
+    assert pulled["ours"] == pulled["generic"] == pulled["local"] == pulled["folder"]
+    assert (pulled["half"], pulled["rounded"], pulled["same_generator"]) == ("torch.float16", True, True)
+    assert pulled["revision"].startswith("RevisionNotFoundError")
+
+    offline = Machine(tmp_path, "http://127.0.0.1:9").run(  # the port that discards: nobody listens
+        """
+from diffusers import DiffusionPipeline
+print(json.dumps({
+    "ours": pixels(EdgeConnectPipeline.from_pretrained("tester/tiny")),
+    "generic": pixels(DiffusionPipeline.from_pretrained("tester/tiny")),
+    "cold": error(EdgeConnectPipeline.from_pretrained, "tester/other"),
+    "push": error(push_folder, sys.argv[1], "tester/tiny"),
+}))
+""",
+        folder,
+    )
+    assert offline["ours"] == offline["generic"] == pulled["folder"]
+    assert offline["cold"].startswith(("OSError: Cannot load model tester/other", "LocalEntryNotFoundError"))
+    assert offline["push"].startswith("PushError: the push to 'tester/tiny' failed: ")
+
+
+def test_without_token_or_rights_the_client_says_so(hub, author, folder, tmp_path):
+    stranger = Machine(tmp_path, hub.url)
+    refused = stranger.run(
+        'print(json.dumps([error(EdgeConnectPipeline.from_pretrained, "tester/secret"),'
+        ' error(push_folder, sys.argv[1], "tester/tiny")]))',
+        folder,
+        token=None,
+    )
+    assert refused[0].startswith("RepositoryNotFoundError")
+    assert "private or gated repo" in refused[0]
+    assert refused[1].startswith("PushError: the push to 'tester/tiny' failed: ")
+    before = files(hub, "tester/tiny")
+    program = 'print(json.dumps(error(push_folder, sys.argv[1], "tester/tiny")))'
+    message = stranger.run(program, folder, token=hub.read_only_token)
+    assert message.startswith("PushError: the push to 'tester/tiny' failed: ")
+    assert "rights required to write" in message
+    assert files(hub, "tester/tiny") == before
+
+
+def test_a_push_broken_off_changes_nothing_and_a_second_completes_it(hub, author, folder, tmp_path):
+    program = 'print(json.dumps(error(push_folder, sys.argv[1], "tester/broken", commit_message="Whole")))'
+    model = tmp_path / "model"
+    changed = EdgeConnectPipeline.from_pretrained(folder)
+    with torch.no_grad():  # other weights than any on the Hub
+        changed.edge_generator.conv_out.bias.add_(1)
+        changed.completion_generator.conv_out.bias.add_(1)
+    changed.save_pretrained(model)
+
+    hub.uploads_allowed = 1
+    assert "PushError: the push to 'tester/broken' failed: " in author.run(program, model)
+    assert files(hub, "tester/broken") == {}
+    hub.uploads_allowed = None
+
+    hub.log.clear()
+    commits = len(hub.repos["models", "tester/broken"]["history"])
+    push = 'push_folder(sys.argv[1], "tester/broken", commit_message="Whole"); '
+    assert author.run(f"{push}{push}print('null')", model) is None
+    assert f"edge_generator/{WEIGHTS}" in files(hub, "tester/broken")
+    assert sum(method == "PUT" for method, _, _ in hub.log) == 1  # what had arrived was not sent again
+    assert len(hub.repos["models", "tester/broken"]["history"]) == commits + 1  # nor was a second commit made
+
+
+def test_a_card_on_the_hub_is_kept(hub, author, folder):
+    program = 'EdgeConnectPipeline.from_pretrained(sys.argv[1]).push_to_hub("tester/lines"); print("null")'
+    card = files(hub, "tester/lines")["README.md"]
+    author.run(program, folder)
+    assert files(hub, "tester/lines")["README.md"] == card
+    assert "model_index.json" in files(hub, "tester/lines")
+
+
+def test_pickles_strange_code_and_monstrous_configs_are_refused(hub, author, folder, tmp_path):
+    """By our loader and by the generic one; and code in a repository does not run."""
+    repos = hub.repos
+    tiny = dict(files(hub, "tester/tiny"))
+
+    def publish(name, entries):
+        repos["models", f"tester/{name}"] = {
+            "commits": {name: entries},
+            "refs": {"main": name},
+            "history": [name],
+            "private": False,
+        }
+
+    def text(content):
+        return {"data": content.encode(), "size": len(content.encode()), "oid": "0" * 40}
+
+    pickled = {name: entry for name, entry in tiny.items() if not name.endswith(".safetensors")}
+    for network in ("edge_generator", "completion_generator"):
+        pickled[f"{network}/diffusion_pytorch_model.bin"] = text("a pickle")
+    publish("pickled", pickled)
+    config = json.loads(tiny["edge_generator/config.json"]["data"])
+    publish("huge", {**tiny, "edge_generator/config.json": text(json.dumps({**config, "base_channels": 10**9}))})
+    publish("code", {**tiny, "pipeline.py": text("raise SystemExit('code from a repository ran')")})
+
+    reader = Machine(tmp_path, hub.url)
+    refused = reader.run(
+        """
+from diffusers import DiffusionPipeline
+loaders = {"ours": EdgeConnectPipeline.from_pretrained, "generic": DiffusionPipeline.from_pretrained}
+print(json.dumps({
+    "folder": pixels(EdgeConnectPipeline.from_pretrained(sys.argv[1])),
+    "code": [pixels(load("tester/code")) for load in loaders.values()],
+    "custom": error(DiffusionPipeline.from_pretrained, "tester/code", custom_pipeline="tester/code"),
+    "pickled": [error(load, "tester/pickled") for load in loaders.values()],
+    "huge": [error(load, "tester/huge") for load in loaders.values()],
+}))
+""",
+        folder,
+    )
+    assert refused["code"] == [refused["folder"]] * 2
+    assert "trust_remote_code=True" in refused["custom"]
+    assert all("safetensors" in message for message in refused["pickled"]), refused["pickled"]
+    assert all("`base_channels` is 1000000000; a whole number from 1 to 1024" in message for message in refused["huge"])
+
+
+def test_generic_loader_without_our_import_refuses_and_names_the_package(hub, author, tmp_path):
+    """`from edgeconnect_hf import EdgeConnectPipeline` comes first, as README and card say."""
+    program = "from diffusers import DiffusionPipeline\nDiffusionPipeline.from_pretrained('tester/tiny')"
+    env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": "x"}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "edgeconnect_hf.py as defined in `model_index.json` does not exist in tester/tiny" in done.stderr
+
+
+def test_command_line_pushes(hub, author, folder, tmp_path):
+    env = {**os.environ, "HF_ENDPOINT": hub.url, "HF_HOME": str(tmp_path), "HF_HUB_DISABLE_XET": "1", "HF_TOKEN": "x"}
+    command = [sys.executable, "-m", "edgeconnect_hf.cli", "push", str(folder), "tester/by-hand", "--private"]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.startswith(hub.url)
+    assert hub.repos["models", "tester/by-hand"]["private"]
+    assert not any("checkpoint" in name for name in files(hub, "tester/by-hand"))
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="holds neither model_index.json nor config.json"):
+        push_folder(tmp_path, "tester/nothing")
+
+
+@pytest.mark.parametrize("value", [0, 10**9, -64, 64.0, "64", True])
+def test_configs_out_of_range_are_refused(value):
+    with pytest.raises(ValueError, match="`base_channels` is .*; a whole number from 1 to 1024 fits"):
+        EdgeGenerator(base_channels=value)
+
+
+@pytest.mark.parametrize("network", ["EdgeConnectPipeline", "EdgeGenerator", "CompletionGenerator"])
+def test_card_is_valid_and_its_example_runs(network, tiny_pipeline, photo, hole, tmp_path, monkeypatch):
+    from huggingface_hub import EvalResult
+
+    name = {"EdgeGenerator": "edge_generator", "CompletionGenerator": "completion_generator"}.get(network)
+    (getattr(tiny_pipeline, name) if name else tiny_pipeline).save_pretrained(tmp_path / "model")
+    figure = EvalResult("image-to-image", "drawn", "Drawn pictures", "psnr", 24.3)
+    path = write_model_card(
+        tmp_path / "model",
+        summary="For a test.",
+        license="apache-2.0",
+        network=network,
+        datasets=["user/pictures"],
+        sections={"Limits": "Many."},
+        evaluation=[figure],
+        widget=["validation.png"],
+    )
+    card = ModelCard.load(path)
+    data = card.data
+    assert (data.pipeline_tag, data.datasets, data.metrics) == ("image-to-image", ["user/pictures"], ["psnr"])
+    assert data.eval_results == [figure]
+    assert data.widget == [{"src": "validation.png"}]
+    example = card.text.split("```python\n")[1].split("```")[0]
+    photo.save(tmp_path / "photo.jpg")
+    hole.save(tmp_path / "mask.png")
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})  # as it stands
+    assert (tmp_path / "repaired.png").exists() is (name is None)
+
+
+def test_onnx_computes_what_torch_does(tiny_pipeline, tmp_path):
+    """On three sizes and batches; both sum in fp32, in another order: 1e-3 is far above that."""
+    onnxruntime = pytest.importorskip("onnxruntime", reason="pip install edgeconnect-hf[onnx]")
+    pytest.importorskip("onnxscript", reason="pip install edgeconnect-hf[onnx]")
+    dtype = tiny_pipeline.edge_generator.dtype
+    paths = export_onnx(tiny_pipeline, tmp_path)
+    assert [path.relative_to(tmp_path).parts[0] for path in paths] == ["edge_generator", "completion_generator"]
+    assert tiny_pipeline.edge_generator.dtype == dtype
+    for path in paths:
+        session = onnxruntime.InferenceSession(path)
+        generator = getattr(tiny_pipeline, path.parent.name)
+        for batch, height, width in ((1, 16, 16), (3, 64, 80), (1, 100, 132)):
+            torch.manual_seed(height)
+            inputs = {entry.name: torch.rand(batch, entry.shape[1], height, width) for entry in session.get_inputs()}
+            (output,) = session.run(None, {name: tensor.numpy() for name, tensor in inputs.items()})
+            with torch.no_grad():
+                expected = generator(**inputs).sample
+            torch.testing.assert_close(torch.from_numpy(output), expected, rtol=0, atol=1e-3)

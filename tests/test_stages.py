@@ -1,0 +1,154 @@
+"""What each stage computes: what it shows the networks, who learns from what, how terms and weights are named."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.testing import assert_close
+
+from edgeconnect_hf import CompletionGenerator, EdgeGenerator
+from edgeconnect_hf.models import blend
+from training.config import TrainingConfig
+from training.discriminator import PatchDiscriminator
+from training.stages import STAGES, compose_edges, frozen, predict_edges
+from training.vgg import VGG19Features
+
+TERMS = {
+    "edge": {"adversarial", "feature_matching"},
+    "completion": {"l1", "adversarial", "perceptual", "style"},
+    "joint": {"l1", "adversarial", "perceptual", "style"},
+}
+
+
+@pytest.fixture
+def batch() -> dict[str, torch.Tensor]:
+    torch.manual_seed(0)
+    mask = torch.zeros(2, 1, 32, 32)
+    mask[..., 8:24, 8:24] = 1
+    edges = (torch.rand(2, 1, 32, 32) > 0.8).float()
+    hints = edges * mask * (torch.rand(2, 1, 32, 32) > 0.5)
+    image = torch.rand(2, 3, 32, 32)
+    return {"image": image, "gray": image.mean(1, keepdim=True), "edges": edges, "mask": mask, "hints": hints}
+
+
+@pytest.fixture
+def networks() -> dict[str, nn.Module]:
+    torch.manual_seed(1)
+    shapes = {0: 3, 2: 4, 5: 4, 7: 4}
+    state = {f"features.{number}.weight": torch.randn(4, channels, 3, 3) for number, channels in shapes.items()}
+    state |= {f"features.{number}.bias": torch.randn(4) for number in shapes}
+    return {
+        "edge_generator": EdgeGenerator(base_channels=4, num_residual_blocks=1, use_spectral_norm=True).train(),
+        "completion_generator": CompletionGenerator(base_channels=4, num_residual_blocks=1).train(),
+        "edge_discriminator": PatchDiscriminator(2),
+        "completion_discriminator": PatchDiscriminator(3),
+        "vgg": VGG19Features(state),
+    }
+
+
+def make_stage(name, networks, **settings):
+    config = TrainingConfig(train_data_dir="photos", max_train_steps=1, stage=name, **settings)
+    return STAGES[name](networks, config)
+
+
+def learners(networks) -> set[str]:
+    """Networks of which any parameter has a gradient other than nought."""
+    return {
+        name
+        for name, network in networks.items()
+        if any(p.grad is not None and p.grad.abs().sum() > 0 for p in network.parameters())
+    }
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_each_side_learns_from_its_own_terms_only(name, networks, batch):
+    stage = make_stage(name, networks)
+    predicted = stage.predict(batch)
+    sum(stage.discriminator_terms(batch, predicted).values()).backward()
+    assert learners(networks) == set(stage.discriminators)
+    for network in networks.values():
+        network.zero_grad()
+    terms = stage.generator_terms(batch, predicted, batch["mask"].mean())
+    assert terms.keys() == stage.weights.keys() == TERMS[name]
+    sum(terms.values()).backward()
+    assert learners(networks) == set(stage.generators)
+
+
+def test_joint_with_edge_losses_trains_all_four(networks, batch):
+    stage = make_stage("joint", networks, keep_edge_losses=True)
+    predicted = stage.predict(batch)
+    terms = stage.discriminator_terms(batch, predicted)
+    assert terms.keys() == {"discriminator", "edge_discriminator"}
+    generator_terms = stage.generator_terms(batch, predicted, batch["mask"].mean())
+    assert (
+        generator_terms.keys()
+        == stage.weights.keys()
+        == TERMS["joint"]
+        | {
+            "edge_adversarial",
+            "edge_feature_matching",
+        }
+    )
+    sum([*terms.values(), *generator_terms.values()]).backward()
+    assert learners(networks) == networks.keys() - {"vgg"}
+
+
+def test_the_edge_generator_sees_no_truth_in_the_hole_but_the_hints(networks, batch):
+    seen = []
+    networks["edge_generator"].register_forward_pre_hook(lambda _, inputs: seen.append(inputs))
+    predict_edges(networks["edge_generator"], batch)
+    gray, edges, mask = seen[0]
+    assert torch.equal(gray * mask, mask)  # white
+    assert torch.equal(edges * mask, batch["hints"])
+    assert torch.equal(gray * (1 - mask), batch["gray"] * (1 - mask))
+    assert torch.equal(edges * (1 - mask), batch["edges"] * (1 - mask))
+    assert torch.equal(mask, batch["mask"])
+
+
+def test_composed_lines_keep_what_is_known_and_hinted(batch):
+    comp_edges = compose_edges(torch.full_like(batch["edges"], 0.25), batch)
+    mask, hints = batch["mask"], batch["hints"]
+    assert torch.equal(comp_edges * (1 - mask), batch["edges"] * (1 - mask))
+    assert torch.equal(comp_edges * mask, mask * torch.where(hints > 0, 1.0, 0.25))
+
+
+@pytest.mark.parametrize("edge_source", ["canny", "generated"])
+def test_the_completion_stage_paints_from_the_lines_asked_for(networks, batch, edge_source):
+    networks["edge_generator"].eval()
+    predicted = make_stage("completion", networks, edge_source=edge_source).predict(batch)
+    if edge_source == "canny":
+        assert torch.equal(predicted["comp_edges"], batch["edges"])
+    else:
+        with torch.no_grad():
+            drawn = compose_edges(predict_edges(networks["edge_generator"], batch), batch)
+        assert torch.equal(predicted["comp_edges"], drawn)
+        assert not predicted["comp_edges"].requires_grad
+    assert torch.equal(predicted["comp_image"], blend(batch["image"], predicted["pred_image"], batch["mask"]))
+
+
+def test_l1_is_scaled_by_the_global_mask(networks, batch):
+    stage = make_stage("completion", networks)
+    predicted = stage.predict(batch)
+    one, half = (stage.generator_terms(batch, predicted, torch.tensor(mean))["l1"] for mean in (1.0, 0.5))
+    assert_close(one, F.l1_loss(predicted["pred_image"], batch["image"]))
+    assert_close(half, 2 * one)
+
+
+def test_a_frozen_discriminator_stands_still_and_goes_on_after(networks):
+    discriminator = networks["edge_discriminator"]
+    before = {name: tensor.clone() for name, tensor in discriminator.state_dict().items()}
+    with frozen(discriminator) as judge:
+        judge(torch.rand(1, 2, 32, 32))[0].sum()
+    assert all(torch.equal(tensor, before[name]) for name, tensor in discriminator.state_dict().items())
+    assert discriminator.training
+    assert all(parameter.requires_grad for parameter in discriminator.parameters())
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_grid_and_metrics(name, networks, batch):
+    stage = make_stage(name, networks)
+    with torch.no_grad():
+        predicted = stage.predict(batch)
+    assert [picture.shape[-2:] for picture in stage.pictures(batch, predicted)] == [(32, 32)] * 5
+    expected = {"edge": {"precision", "recall"}, "completion": {"psnr"}, "joint": {"psnr", "precision", "recall"}}
+    assert stage.metrics(batch, predicted).keys() == expected[name]

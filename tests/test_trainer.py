@@ -1,0 +1,235 @@
+"""The training loop: resuming bit for bit, torn checkpoints, what is written, what stops it."""
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+import torch
+from accelerate.state import AcceleratorState
+from training_runs import assert_same_weights, draw_pictures, draw_vgg, final_weights, logged, run, tiny_settings
+
+from edgeconnect_hf import EdgeConnectPipeline
+from training.checkpoints import find_checkpoints
+from training.config import TrainingConfig
+from training.trainer import NonFiniteError, Trainer
+
+STAGES = ("edge", "completion", "joint")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _own_cache_and_one_thread(tmp_path_factory):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # networks this small only lose by more
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    draw_pictures(folder / "pictures")
+    draw_vgg(folder / "vgg.safetensors")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(data, tmp_path_factory) -> dict[str, Path]:
+    """The three stages, run one after the other without a break."""
+    folder = tmp_path_factory.mktemp("results")
+    previous = None
+    for stage in STAGES:
+        run(data, folder / stage, stage=stage, pretrained_model_name_or_path=previous, use_ema=True)
+        previous = str(folder / stage)
+    return {stage: folder / stage for stage in STAGES}
+
+
+class KilledError(Exception):
+    """Stands for whatever ends a run between two updates."""
+
+
+def run_until(step: int, data: Path, output_dir: Path, **overrides) -> None:
+    """A run that breaks off after `step` updates, without a word to anyone."""
+    trainer = Trainer(TrainingConfig(**tiny_settings(data, output_dir, **overrides)))
+    update = trainer._update
+
+    def breaking():
+        if trainer.progress.global_step == step:
+            raise KilledError
+        return update()
+
+    trainer._update = breaking  # type: ignore[method-assign]
+    with pytest.raises(KilledError):
+        trainer.run()
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_resumed_run_ends_with_the_same_weights(data, results, tmp_path, stage):
+    start_from = {"edge": None, "completion": results["edge"], "joint": results["completion"]}[stage]
+    settings = {"stage": stage, "pretrained_model_name_or_path": start_from and str(start_from), "use_ema": True}
+    run_until(5, data, tmp_path, **settings)
+    trainer = Trainer(TrainingConfig(**tiny_settings(data, tmp_path, resume_from_checkpoint="latest", **settings)))
+    assert trainer.progress.global_step == 4
+    assert trainer.run()
+    assert_same_weights(results[stage], tmp_path)
+
+
+def test_a_torn_checkpoint_is_passed_over(data, results, tmp_path, caplog):
+    run_until(5, data, tmp_path, use_ema=True)
+    optimizer = tmp_path / "checkpoint-4" / "optimizer.bin"
+    optimizer.write_bytes(optimizer.read_bytes()[:-1])
+    trainer = run(data, tmp_path, resume_from_checkpoint="latest", use_ema=True)
+    assert "checkpoint-4 is torn" in caplog.text
+    assert trainer.progress.global_step == 6
+    assert_same_weights(results["edge"], tmp_path)
+
+
+def test_a_run_turned_back_writes_its_checkpoints_anew(data, tmp_path):
+    run(data, tmp_path)
+    later = tmp_path / "checkpoint-6" / "edge_generator.safetensors"
+    before = later.read_bytes()
+    turned_back = str(tmp_path / "checkpoint-2")
+    run(data, tmp_path, resume_from_checkpoint=turned_back, max_grad_norm=1e-3, checkpoints_total_limit=1)
+    assert later.read_bytes() != before
+    assert [path.name for path in find_checkpoints(tmp_path)] == ["checkpoint-6"]
+
+
+def test_sigterm_writes_a_checkpoint_and_the_rest_can_follow(data, results, tmp_path):
+    handler = signal.getsignal(signal.SIGTERM)
+    settings = {"checkpointing_steps": 1000, "use_ema": True}
+    trainer = Trainer(TrainingConfig(**tiny_settings(data, tmp_path, **settings)))
+    os.kill(os.getpid(), signal.SIGTERM)
+    assert not trainer.run()
+    assert [path.name for path in find_checkpoints(tmp_path)] == ["checkpoint-1"]
+    assert not (tmp_path / "model_index.json").exists()
+    assert signal.getsignal(signal.SIGTERM) is handler
+    run(data, tmp_path, resume_from_checkpoint="latest", **settings)
+    assert_same_weights(results["edge"], tmp_path)
+
+
+def test_a_loss_that_is_no_number_stops_the_run_and_saves_nothing(data, tmp_path):
+    trainer = Trainer(TrainingConfig(**tiny_settings(data, tmp_path)))
+    update = trainer._update
+
+    def poisoned():
+        if trainer.progress.global_step == 2:
+            trainer.networks["edge_generator"].conv_out.bias.data.fill_(torch.nan)
+        return update()
+
+    trainer._update = poisoned  # type: ignore[method-assign]
+    with pytest.raises(NonFiniteError, match=r"`adversarial` is nan.* at update 3 of the edge stage.*checkpoint-2"):
+        trainer.run()
+    assert [path.name for path in find_checkpoints(tmp_path)] == ["checkpoint-2"]
+
+
+def test_weights_that_are_no_numbers_are_not_saved(data, tmp_path):
+    trainer = Trainer(TrainingConfig(**tiny_settings(data, tmp_path)))
+    trainer.networks["edge_generator"].conv_out.bias.data.fill_(torch.inf)
+    with pytest.raises(NonFiniteError, match=r"conv_out\.bias"):
+        trainer._save_checkpoint()
+    assert find_checkpoints(tmp_path) == []
+
+
+def test_the_result_is_a_pipeline_with_what_it_knows_so_far(results):
+    edge, joint = (EdgeConnectPipeline.from_pretrained(results[stage]) for stage in ("edge", "joint"))
+    assert edge.completion_generator is None
+    assert not edge.edge_generator.config.use_spectral_norm
+    assert edge.edge_generator.config.sample_size == 32
+    image, mask = torch.rand(1, 3, 32, 32), torch.zeros(1, 1, 32, 32)
+    mask[..., 8:24, 8:24] = 1
+    output = joint(image, mask, output_type="pt")
+    assert torch.equal(output.images * (1 - mask), image * (1 - mask))
+    assert not torch.equal(output.images, image)
+    for stage, beside in (("edge", {"edge"}), ("joint", {"edge", "completion"})):
+        assert {path.name for path in results[stage].glob("*_discriminator")} == {f"{n}_discriminator" for n in beside}
+
+
+def test_the_card_and_the_settings_lie_beside_the_weights(results):
+    card = (results["joint"] / "README.md").read_text()
+    assert "`pictures`: 6 updates, 12 pictures of 32x32" in card
+    assert "| style |" in card
+    assert "| validation_psnr |" in card
+    assert "![validation grid](validation.png)" in card
+    assert str(results["joint"].parent) not in card  # no folders of this machine
+    assert "stage: joint" in (results["joint"] / "training_config.yaml").read_text()
+    assert (results["joint"] / "validation" / "step-0000006.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("stage", "names"),
+    [
+        ("edge", {"adversarial", "feature_matching", "discriminator", "precision", "recall"}),
+        ("completion", {"l1", "adversarial", "perceptual", "style", "discriminator", "psnr"}),
+    ],
+)
+def test_losses_and_metrics_are_logged_by_name(results, stage, names):
+    values = logged(results[stage])
+    assert names <= values.keys()
+    assert all(len(values[name]) == 6 for name in names)
+
+
+def test_checkpoints_are_limited(data, tmp_path):
+    run(data, tmp_path, checkpoints_total_limit=1)
+    assert [path.name for path in find_checkpoints(tmp_path)] == ["checkpoint-6"]
+    with pytest.raises(FileExistsError, match="resume_from_checkpoint latest"):
+        run(data, tmp_path)
+
+
+def test_learning_rate_drops_and_time_runs_out(data, tmp_path):
+    trainer = run(data, tmp_path, lr_drop_step=3)
+    assert logged(tmp_path)["learning_rate"] == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5, 1e-5, 1e-5])
+    assert trainer.discriminator.schedule.get_last_lr() == pytest.approx([1e-6])
+    trainer = run(data, tmp_path / "short", max_train_steps=None, max_train_minutes=0.001)
+    assert trainer.progress.global_step >= 1
+    assert (tmp_path / "short" / "model_index.json").exists()
+
+
+@pytest.fixture
+def _fresh_accelerator_state():
+    AcceleratorState._reset_state(reset_partial_state=True)  # it settles on one precision per process
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+
+
+@pytest.mark.usefixtures("_fresh_accelerator_state")
+def test_accumulation_clipping_and_bf16_train(data, tmp_path):
+    trainer = run(
+        data, tmp_path, gradient_accumulation_steps=2, max_grad_norm=0.1, mixed_precision="bf16", max_train_steps=2
+    )
+    assert trainer.progress.samples == 8
+    assert all(torch.isfinite(weight).all() for weight in final_weights(tmp_path).values())
+
+
+def test_the_average_is_published_when_asked_for(data, results, tmp_path):
+    run(data, tmp_path)
+    live, average = final_weights(tmp_path), final_weights(results["edge"])
+    assert torch.equal(
+        live["edge_discriminator/convs.0.parametrizations.weight.original"],
+        average["edge_discriminator/convs.0.parametrizations.weight.original"],
+    )
+    assert not torch.equal(live["edge_generator/conv_out.weight"], average["edge_generator/conv_out.weight"])
+
+
+def test_joint_stage_keeps_the_edge_losses_on_request(data, results, tmp_path):
+    start_from = str(results["completion"])
+    settings = {"stage": "joint", "pretrained_model_name_or_path": start_from, "max_train_steps": 1}
+    run(data, tmp_path, keep_edge_losses=True, **settings)
+    values = logged(tmp_path)
+    assert {"l1", "edge_adversarial", "edge_feature_matching", "edge_discriminator"} <= values.keys()
+
+
+def test_a_stage_says_what_it_starts_from(data, tmp_path):
+    with pytest.raises(ValueError, match="no completion_generator and no edge_generator"):
+        run(data, tmp_path, stage="joint")
+    with pytest.raises(ValueError, match="no edge_generator"):
+        run(data, tmp_path, stage="completion", edge_source="generated")
+    with pytest.raises(ValueError, match="checkpoint-9"):
+        run(data, tmp_path, resume_from_checkpoint=str(tmp_path / "checkpoint-9"))
+
+
+def test_a_logger_that_is_not_installed_is_named(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.trainer.find_spec", lambda name: None)
+    with pytest.raises(ValueError, match="`report_to` is 'wandb'"):
+        run(data, tmp_path, report_to="wandb")

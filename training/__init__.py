@@ -1,0 +1,1 @@
+"""Training of the two generators; needs the extra `train`. Nothing in `edgeconnect_hf` imports this."""

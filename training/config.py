@@ -1,0 +1,277 @@
+"""Every setting of a training run, its default and its meaning; read from a recipe and flags, written to a file."""
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, get_args
+
+import yaml
+from jsonargparse import ArgumentParser, set_parsing_settings
+
+Stage = Literal["edge", "completion", "joint", "all"]
+Precision = Literal["no", "fp16", "bf16"]
+
+
+@dataclass
+class EdgeLossWeights:
+    """Weights of G1's losses (equation 2)."""
+
+    adversarial: float = 1.0
+    """Weight of the adversarial loss."""
+    feature_matching: float = 10.0
+    """Weight of the feature matching loss."""
+
+
+@dataclass
+class CompletionLossWeights:
+    """Weights of G2's losses (equation 8). The last two hold for torchvision's VGG19 on pictures in [0,1]."""
+
+    l1: float = 1.0
+    """Weight of the absolute difference, divided by the share of the hole."""
+    adversarial: float = 0.1
+    """Weight of the adversarial loss."""
+    perceptual: float = 0.1
+    """Weight of the perceptual loss."""
+    style: float = 250.0
+    """Weight of the style loss."""
+
+
+@dataclass
+class TrainingConfig:
+    """Settings of a training run.
+
+    Raises:
+        ValueError: a value is out of its range, or two do not fit together; the message names them.
+    """
+
+    # What is trained.
+    stage: Stage = "edge"
+    """Which networks are trained: edge (G1), completion (G2), joint (both), or all three, one after the other."""
+    pretrained_model_name_or_path: str | None = None
+    """Pipeline folder or Hub model to start from, as a rule the result of the stage before; its discriminator, if it
+    lies beside, is taken too."""
+    base_channels: int = 64
+    """Channels of the first layer of a generator that starts anew."""
+    num_residual_blocks: int = 8
+    """Residual blocks of a generator that starts anew."""
+    edge_source: Literal["canny", "generated"] = "canny"
+    """Lines that G2 paints from in the completion stage: the true ones, or G1's in the hole."""
+    keep_edge_losses: bool = False
+    """In the joint stage, train G1 by its own losses and D1 too, as the published code does and the paper does not."""
+    output_dir: str = "runs/edgeconnect"
+    """Where checkpoints, logs and the finished pipeline go. With `--stage all` the result is here, and the stages
+    before the last have folders of their own in it."""
+
+    # Data.
+    dataset_name: str | None = None
+    """Data set on the Hub, or a local folder that `datasets.load_dataset` knows how to read."""
+    dataset_config_name: str | None = None
+    """Configuration of that data set."""
+    train_data_dir: str | None = None
+    """Folder of pictures (or parquet files) to train on, instead of `dataset_name`."""
+    validation_data_dir: str | None = None
+    """Folder of pictures for validation; by default the data set's validation or test split, else training pictures."""
+    streaming: bool = False
+    """Read the data set while training, without keeping it on disk."""
+    split: str = "train"
+    """Split of the data set."""
+    image_column: str = "image"
+    """Column with the pictures."""
+    mask_column: str | None = None
+    """Column with a mask for each picture (white is the hole), instead of drawn ones."""
+    edge_column: str | None = None
+    """Column with a line drawing for each picture (HED and the like), instead of Canny's."""
+    thin_edges: bool = False
+    """Keep of the lines of `edge_column` what Canny finds too, one pixel wide."""
+    mask_dataset: str | None = None
+    """Folder of mask pictures (white is the hole), mixed in by `mask_external`."""
+    resolution: int = 256
+    """Side of the square training pictures in pixels; a multiple of 4."""
+    crop: Literal["random", "center", "none"] = "random"
+    """Square taken from a picture: a random one, the middle, or the whole picture squeezed to the square."""
+    min_crop_scale: float = 0.5
+    """Smallest side of a random crop, as a share of the picture's short side; 1 always takes the largest square."""
+    random_flip: bool = True
+    """Mirror half of the pictures left to right."""
+    sigma: float = 2.0
+    """Canny's Gaussian in pixels; 0 draws one per sample from 1 to 4, -1 gives no lines at all (for the ablation)."""
+    mask_rectangle: float = 0.3
+    """Share of masks that are one rectangle of a quarter of the area."""
+    mask_half: float = 0.1
+    """Share of masks that hide one half of the picture."""
+    mask_irregular: float = 0.6
+    """Share of masks of free strokes hiding 10 to 60 % of the picture."""
+    mask_external: float = 0.0
+    """Share of masks from `mask_dataset`."""
+    hint_probability: float = 0.0
+    """Probability with which G1 is shown some true lines inside the hole, so that it learns to continue a sketch."""
+    num_validation_images: int = 8
+    """Pictures of the fixed validation grid."""
+    dataloader_num_workers: int = 0
+    """Worker processes that prepare batches, per training process."""
+    seed: int = 42
+    """Seed of the weights, of the order of the data, its crops and its masks."""
+
+    # Losses.
+    adversarial_loss: Literal["nsgan", "lsgan", "hinge"] = "nsgan"
+    """Form of the adversarial loss; the paper uses nsgan."""
+    edge_loss_weights: EdgeLossWeights = field(default_factory=EdgeLossWeights)
+    """Weights of the edge stage."""
+    completion_loss_weights: CompletionLossWeights = field(default_factory=CompletionLossWeights)
+    """Weights of the completion stage and of the joint one."""
+    vgg_weights: str = "timm/vgg19.tv_in1k"
+    """VGG19 for the perceptual and style losses: a local safetensors file or a Hub model."""
+    vgg_normalize: bool = False
+    """Normalise pictures as for ImageNet before VGG19. The published code does not; the loss weights depend on it."""
+
+    # Optimisation.
+    train_batch_size: int = 8
+    """Pictures per process and accumulation step."""
+    gradient_accumulation_steps: int = 1
+    """Batches per update."""
+    max_train_steps: int | None = None
+    """Updates of each stage after which it ends."""
+    max_train_minutes: float | None = None
+    """Minutes of each stage after which it ends, counted over all its resumed runs."""
+    learning_rate: float = 1e-4
+    """Adam's learning rate for the generator in the edge and completion stages."""
+    joint_learning_rate: float = 1e-6
+    """The same in the joint stage."""
+    discriminator_learning_rate_factor: float = 0.1
+    """Learning rate of a discriminator, as a share of the generator's."""
+    lr_drop_step: int | None = None
+    """Update after which the learning rates fall to a tenth (the paper: when the losses no longer fall)."""
+    adam_beta1: float = 0.0
+    """Adam's first beta."""
+    adam_beta2: float = 0.9
+    """Adam's second beta."""
+    max_grad_norm: float | None = None
+    """Norm to which gradients are clipped; by default they are not."""
+    use_ema: bool = False
+    """Keep a moving average of the generators, and validate and publish that."""
+    ema_decay: float = 0.999
+    """Decay of that average."""
+
+    # Machine.
+    mixed_precision: Precision | None = None
+    """Precision of the networks' arithmetic: no (fp32), fp16 or bf16; by default what `accelerate launch` was told."""
+    channels_last: bool = True
+    """Keep the channels of a pixel together in memory; faster on GPUs with tensor cores and on CPUs."""
+    torch_compile: bool = False
+    """Compile the networks with `torch.compile`."""
+
+    # Logs, checkpoints, result.
+    report_to: Literal["tensorboard", "wandb", "none"] = "tensorboard"
+    """Where losses and validation grids are logged."""
+    logging_steps: int = 10
+    """Updates between two logged values."""
+    validation_steps: int = 1000
+    """Updates between two validation grids; there is always one at the end."""
+    checkpointing_steps: int = 1000
+    """Updates between two checkpoints."""
+    checkpoints_total_limit: int | None = None
+    """How many checkpoints are kept; by default all."""
+    resume_from_checkpoint: str | None = None
+    """Checkpoint folder to go on from, or `latest`."""
+    push_to_hub: bool = False
+    """Push the finished pipeline to the Hub."""
+    hub_model_id: str | None = None
+    """Its name there, `user/model`; by default the name of `output_dir`."""
+    license: str = "other"
+    """Licence of the weights on their card, as the Hub abbreviates it; it depends on the pictures."""
+    hub_private_repo: bool = False
+    """Make it private, if the push creates it."""
+
+    def __post_init__(self) -> None:
+        if (self.dataset_name is None) == (self.train_data_dir is None):
+            raise ValueError(
+                f"one of `dataset_name` and `train_data_dir` must be given, "
+                f"got {self.dataset_name!r} and {self.train_data_dir!r}."
+            )
+        if self.max_train_steps is None and self.max_train_minutes is None:
+            raise ValueError("one of `max_train_steps` and `max_train_minutes` must be given, got neither.")
+        if self.mixed_precision is not None and self.mixed_precision not in get_args(Precision):
+            raise ValueError(f"`mixed_precision` is {self.mixed_precision!r}, must be one of {get_args(Precision)}.")
+        for name in ("stage", "edge_source", "crop", "adversarial_loss", "report_to"):
+            fits = get_args(TrainingConfig.__annotations__[name])
+            if getattr(self, name) not in fits:
+                raise ValueError(f"`{name}` is {getattr(self, name)!r}, must be one of {fits}.")
+        if self.resolution < 16 or self.resolution % 4:
+            raise ValueError(f"`resolution` is {self.resolution}, must be a multiple of 4 and at least 16.")
+        if self.sigma < 0 and self.sigma != -1:
+            raise ValueError(f"`sigma` is {self.sigma}, must be above 0, or 0 (random), or -1 (no lines).")
+        for name in ("hint_probability", "min_crop_scale", "ema_decay", "adam_beta1", "adam_beta2"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"`{name}` is {getattr(self, name)}, must be between 0 and 1.")
+        shares = {
+            name: getattr(self, name) for name in ("mask_rectangle", "mask_half", "mask_irregular", "mask_external")
+        }
+        if min(shares.values()) < 0 or not 0 < sum(shares.values()) < math.inf:
+            raise ValueError(f"the shares of masks are {shares}: none may be negative and one must be above 0.")
+        if self.mask_external and self.mask_dataset is None:
+            raise ValueError(f"`mask_external` is {self.mask_external}, but there is no `mask_dataset`.")
+        if self.mask_dataset is not None and not self.mask_external:
+            raise ValueError(f"`mask_dataset` is {self.mask_dataset!r}, but its share `mask_external` is 0.")
+        for name in _POSITIVE:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"`{name}` is {value}, must be above 0.")
+
+
+_POSITIVE = (
+    "base_channels",
+    "num_residual_blocks",
+    "min_crop_scale",
+    "num_validation_images",
+    "train_batch_size",
+    "gradient_accumulation_steps",
+    "max_train_steps",
+    "max_train_minutes",
+    "learning_rate",
+    "joint_learning_rate",
+    "discriminator_learning_rate_factor",
+    "lr_drop_step",
+    "max_grad_norm",
+    "logging_steps",
+    "validation_steps",
+    "checkpointing_steps",
+    "checkpoints_total_limit",
+)
+
+
+def parse_config(arguments: Sequence[str] | None = None) -> TrainingConfig:
+    """Settings from the command line: `--recipe FILE.yaml`, and flags that override it wherever they stand.
+
+    A flag of type bool may stand alone: `--streaming` is `--streaming true`. An unknown flag, an unknown key of the
+    recipe, a wrong type or a value out of its range ends the program with a message and status 2.
+
+    Args:
+        arguments (`Sequence[str]`, *optional*): the command line without the program; by default the process's own.
+    """
+    set_parsing_settings(docstring_parse_attribute_docstrings=True)
+    parser = ArgumentParser(
+        prog="train.py", allow_abbrev=False, description="Train EdgeConnect (see training/README.md)."
+    )
+    parser.add_argument("--recipe", action="config", help="YAML file with any of the settings below.")
+    parser.add_class_arguments(TrainingConfig)
+    for action in parser._actions:
+        if getattr(action, "_typehint", None) is bool:
+            action.nargs, action.const = "?", True
+    # jsonargparse lets the later of recipe and flags win, so the recipe is moved to the front.
+    recipes = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    recipes.add_argument("--recipe", action="append", default=[])
+    given, flags = recipes.parse_known_args(arguments)
+    settings = parser.parse_args([*(f"--recipe={recipe}" for recipe in given.recipe), *flags])
+    settings.pop("recipe")
+    try:
+        return TrainingConfig(**vars(parser.instantiate(settings)))
+    except ValueError as error:
+        parser.error(str(error))
+
+
+def save_config(config: TrainingConfig, path: str | Path) -> None:
+    """Writes the resolved settings as a recipe that repeats the run."""
+    Path(path).write_text(yaml.safe_dump(dataclasses.asdict(config), sort_keys=False), encoding="utf-8")

@@ -1,0 +1,121 @@
+"""The losses of both stages as pure functions (sections 3.1 and 3.2).
+
+Equations name the truth x, the prediction x', the hole mask M (1 in the hole), the discriminator D, its layers D_i and
+VGG19's layers phi_i; E is the mean over everything.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+AdversarialForm = Literal["nsgan", "lsgan", "hinge"]
+
+
+def discriminator_adversarial(real_map: Tensor, fake_map: Tensor, form: AdversarialForm = "nsgan") -> Tensor:
+    """What D minimises: the mean of its halves on real and on fake pictures.
+
+    With s the sigmoid, `nsgan` (equation 3): (E[-log s(D(x))] + E[-log(1 - s(D(x')))]) / 2;
+    `lsgan`: (E[(s(D(x)) - 1)^2] + E[s(D(x'))^2]) / 2; `hinge`: (E[max(0, 1 - D(x))] + E[max(0, 1 + D(x'))]) / 2.
+
+    Args:
+        real_map, fake_map (`torch.Tensor`): `[N,1,h,w]`, D's raw maps.
+        form (`str`): nsgan, lsgan or hinge.
+
+    Returns:
+        A scalar.
+    """
+    if form == "hinge":
+        return (F.relu(1 - real_map).mean() + F.relu(1 + fake_map).mean()) / 2
+    return (_score(real_map, 1, form) + _score(fake_map, 0, form)) / 2
+
+
+def generator_adversarial(fake_map: Tensor, form: AdversarialForm = "nsgan") -> Tensor:
+    """What G minimises, to be taken for real.
+
+    With s the sigmoid, `nsgan` (equation 3, not saturating): E[-log s(D(x'))]; `lsgan`: E[(s(D(x')) - 1)^2];
+    `hinge`: -E[D(x')].
+
+    Args:
+        fake_map (`torch.Tensor`): `[N,1,h,w]`, D's raw map.
+        form (`str`): nsgan, lsgan or hinge.
+
+    Returns:
+        A scalar.
+    """
+    return -fake_map.mean() if form == "hinge" else _score(fake_map, 1, form)
+
+
+def _score(raw_map: Tensor, target: float, form: AdversarialForm) -> Tensor:
+    wanted = torch.full_like(raw_map, target)
+    if form == "nsgan":
+        return F.binary_cross_entropy_with_logits(raw_map, wanted)
+    return F.mse_loss(raw_map.sigmoid(), wanted)
+
+
+def feature_matching(real_features: Sequence[Tensor], fake_features: Sequence[Tensor]) -> Tensor:
+    """Equation 4: sum_i E[|D_i(x) - D_i(x')|], over D's layers; the real ones pass no gradient.
+
+    Args:
+        real_features, fake_features (`Sequence[torch.Tensor]`): one `[N,C_i,h_i,w_i]` per layer.
+
+    Returns:
+        A scalar.
+    """
+    pairs = zip(real_features, fake_features, strict=True)
+    return torch.stack([F.l1_loss(fake, real.detach()) for real, fake in pairs]).sum()
+
+
+def l1(real: Tensor, fake: Tensor, mask_mean: Tensor) -> Tensor:
+    """E[|x - x'|] / E[M]: the absolute difference over the whole picture, scaled by the hole (section 3.2).
+
+    Args:
+        real, fake (`torch.Tensor`): `[N,3,H,W]`.
+        mask_mean (`torch.Tensor`): a scalar, the share of the hole in the global batch (all processes).
+
+    Returns:
+        A scalar.
+    """
+    return F.l1_loss(fake, real) / mask_mean
+
+
+def perceptual(real_features: Mapping[str, Tensor], fake_features: Mapping[str, Tensor]) -> Tensor:
+    """Equation 6: sum_i E[|phi_i(x) - phi_i(x')|].
+
+    Args:
+        real_features, fake_features (`Mapping[str, torch.Tensor]`): one `[N,C_i,h_i,w_i]` per layer of VGG19.
+
+    Returns:
+        A scalar.
+    """
+    return torch.stack([F.l1_loss(fake_features[name], real_features[name]) for name in real_features]).sum()
+
+
+def style(real_features: Mapping[str, Tensor], fake_features: Mapping[str, Tensor]) -> Tensor:
+    """Equation 7: sum_j E[|G(phi_j(x * M)) - G(phi_j(x' * M))|], with G the Gram matrix.
+
+    Args:
+        real_features, fake_features (`Mapping[str, torch.Tensor]`): one `[N,C_j,h_j,w_j]` per layer of VGG19, which was
+            shown the hole's pixels only.
+
+    Returns:
+        A scalar.
+    """
+    return torch.stack(
+        [F.l1_loss(gram(fake_features[name]), gram(real_features[name])) for name in real_features]
+    ).sum()
+
+
+def gram(features: Tensor) -> Tensor:
+    """G(phi) = phi phi^T / (C h w), the correlations between channels (equation 7).
+
+    Args:
+        features (`torch.Tensor`): `[N,C,h,w]`.
+
+    Returns:
+        `[N,C,C]`.
+    """
+    flat = features.flatten(2)  # [N,C,h*w]
+    return flat @ flat.transpose(1, 2) / (flat.shape[1] * flat.shape[2])

@@ -1,0 +1,122 @@
+"""The networks of a stage: begun anew or taken from the result of the stage before, and handed on to the next."""
+
+import logging
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from huggingface_hub import snapshot_download
+from torch import nn
+from torch.nn.utils.parametrize import is_parametrized
+
+from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator
+from training.config import TrainingConfig
+from training.discriminator import PatchDiscriminator
+from training.vgg import load_vgg
+
+GENERATORS = {"edge_generator": EdgeGenerator, "completion_generator": CompletionGenerator}
+DISCRIMINATORS = {"edge_discriminator": 2, "completion_discriminator": 3}  # channels of what each sees
+
+_SETTLING_STEPS = 100  # of the power iteration, once weights have been put under a spectral norm
+
+logger = logging.getLogger(__name__)
+
+
+def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str, nn.Module]:
+    """The networks of a stage by name: those in `trained` in training mode, all others frozen.
+
+    Generators and discriminators come from `pretrained_model_name_or_path` where it has them, otherwise they begin
+    anew. What is there and not used by the stage is kept, as it belongs to its result.
+
+    Raises:
+        ValueError: the stage needs a trained generator to start from, and there is none.
+    """
+    networks = {} if config.pretrained_model_name_or_path is None else _load(config.pretrained_model_name_or_path)
+    needed = set[str]()
+    if config.stage == "joint":
+        needed = {"edge_generator", "completion_generator"}
+    elif config.stage == "completion" and config.edge_source == "generated":
+        needed = {"edge_generator"}
+    if missing := sorted(needed - networks.keys()):
+        raise ValueError(
+            f"`pretrained_model_name_or_path` is {config.pretrained_model_name_or_path!r} and gives no "
+            f"{' and no '.join(missing)}, which `stage` {config.stage} with `edge_source` {config.edge_source} needs."
+        )
+    for name in trained:
+        if name in GENERATORS:
+            networks[name] = _generator_to_train(name, networks.get(name), config)
+        elif name not in networks:
+            networks[name] = PatchDiscriminator(DISCRIMINATORS[name])
+            if config.pretrained_model_name_or_path is not None:
+                logger.info("No %s lies beside the pretrained model: it begins anew.", name)
+    if "completion_generator" in trained:
+        networks["vgg"] = load_vgg(config.vgg_weights, config.vgg_normalize)
+    for name, network in networks.items():
+        network.requires_grad_(name in trained).train(name in trained)
+    return networks
+
+
+def save_networks(networks: Mapping[str, nn.Module], output_dir: Path) -> None:
+    """Writes the pipeline, its generators' spectral norm folded in, and the discriminators beside it."""
+    generators: dict[str, Any] = dict.fromkeys(GENERATORS)
+    for name in GENERATORS.keys() & networks.keys():
+        generators[name] = fold_spectral_norm(networks[name])
+    EdgeConnectPipeline(**generators).save_pretrained(output_dir)
+    for name in DISCRIMINATORS.keys() & networks.keys():
+        networks[name].save_pretrained(output_dir / name)  # type: ignore[operator]  # a PatchDiscriminator
+
+
+@torch.no_grad()
+def fold_spectral_norm(generator: Any) -> Any:
+    """A copy of a generator, on the CPU, in evaluation mode and float32, with plain convolutions that do the same."""
+    folded = type(generator)(**{**_architecture(generator), "use_spectral_norm": False})
+    was_training = generator.training
+    _copy_weights(generator.eval(), folded)  # in training mode each look at a weight would move its norm
+    generator.train(was_training)
+    return folded.eval()
+
+
+def _load(model: str) -> dict[str, nn.Module]:
+    """Generators and discriminators of a pipeline folder or a Hub model."""
+    folder = Path(model) if Path(model).is_dir() else Path(snapshot_download(model))
+    pipeline = EdgeConnectPipeline.from_pretrained(folder)
+    networks = {name: getattr(pipeline, name) for name in GENERATORS if getattr(pipeline, name) is not None}
+    for name in DISCRIMINATORS:
+        if (folder / name).is_dir():
+            networks[name] = PatchDiscriminator.from_pretrained(folder / name)
+    return networks
+
+
+@torch.no_grad()
+def _generator_to_train(name: str, pretrained: Any, config: TrainingConfig) -> nn.Module:
+    """G1 is spectrally normalised while it is trained, G2 is not (section 3)."""
+    architecture = {"base_channels": config.base_channels, "num_residual_blocks": config.num_residual_blocks}
+    if pretrained is not None:
+        architecture = _architecture(pretrained)
+    generator: Any = GENERATORS[name](
+        **{**architecture, "use_spectral_norm": name == "edge_generator", "sample_size": config.resolution}
+    )
+    if pretrained is not None:
+        _copy_weights(pretrained.eval(), generator.train())
+        for module in generator.modules():
+            if is_parametrized(module, "weight"):
+                for _ in range(_SETTLING_STEPS):
+                    module.weight  # noqa: B018  # each look is a step of the power iteration
+    return generator
+
+
+def _architecture(generator: Any) -> dict[str, Any]:
+    return {name: value for name, value in generator.config.items() if not name.startswith("_")}
+
+
+def _copy_weights(source: nn.Module, target: nn.Module) -> None:
+    """Copies what `source` convolves with, normalised or not, to be what `target` convolves with or normalises."""
+    for name, conv in source.named_modules():
+        if not isinstance(conv, nn.Conv2d | nn.ConvTranspose2d):
+            continue
+        copy: Any = target.get_submodule(name)
+        weight = copy.parametrizations.weight.original if is_parametrized(copy, "weight") else copy.weight
+        weight.copy_(conv.weight)
+        if conv.bias is not None:
+            copy.bias.copy_(conv.bias)

@@ -1,0 +1,81 @@
+"""The card of a trained model, and its way to the Hub."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+
+import yaml
+
+from edgeconnect_hf.hub import PushError, push_folder
+from edgeconnect_hf.model_card import write_model_card
+from training.config import TrainingConfig
+
+GRID = "validation.png"
+
+# Settings that name folders of this machine: not on the card.
+_LOCAL_SETTINGS = (
+    "output_dir",
+    "pretrained_model_name_or_path",
+    "train_data_dir",
+    "validation_data_dir",
+    "mask_dataset",
+    "vgg_weights",
+    "resume_from_checkpoint",
+)
+
+_TRAINS = {
+    "edge": "The edge generator only; there is no completion generator yet.",
+    "completion": "The completion generator, after an edge generator that was trained before or is yet missing.",
+    "joint": "Both generators, trained end to end in the last stage.",
+}
+
+
+def write_card(
+    output_dir: Path, config: TrainingConfig, *, step: int, samples: int, minutes: float, logged: Mapping[str, float]
+) -> None:
+    """Writes `README.md`: data, settings, last losses and validation grid of a run.
+
+    Args:
+        output_dir (`Path`): the pipeline's folder, which holds `validation.png`.
+        config (`TrainingConfig`): the run's settings.
+        step, samples, minutes: how long it was trained, in updates, pictures and minutes.
+        logged (`Mapping[str, float]`): the last losses and metrics by name.
+    """
+    data = config.dataset_name or Path(config.train_data_dir or "").name
+    on_hub = config.dataset_name is not None and not Path(config.dataset_name).exists()
+    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in _LOCAL_SETTINGS}
+    table = "\n".join(f"| {name} | {value:.4g} |" for name, value in logged.items())
+    write_model_card(
+        output_dir,
+        summary=f"{_TRAINS[config.stage]} Trained with `training/train.py` of edgeconnect_hf.",
+        license=config.license,
+        location=config.hub_model_id,
+        datasets=[data] if on_hub else [],
+        sections={
+            "Training": f"{config.stage.capitalize()} stage on `{data}`: {step} updates, {samples} pictures of "
+            f"{config.resolution}x{config.resolution} pixels, {minutes:.1f} minutes.",
+            "Losses at the end": f"On the last batch looked at.\n\n| name | value |\n|---|---|\n{table}",
+            "Samples": f"Validation pictures, fixed before the training.\n\n![validation grid]({GRID})",
+            "Settings": f"```yaml\n{yaml.safe_dump(settings, sort_keys=False)}```",
+        },
+    )
+
+
+def push(output_dir: Path, config: TrainingConfig) -> str:
+    """Pushes the finished pipeline to the Hub.
+
+    Returns:
+        The address of its commit.
+
+    Raises:
+        PushError: the Hub refused it or could not be reached; the message says how to push it later.
+    """
+    model = config.hub_model_id or output_dir.resolve().name
+    try:
+        message = f"Upload the result of the {config.stage} stage"
+        return push_folder(output_dir, model, private=config.hub_private_repo or None, commit_message=message)
+    except PushError as error:
+        raise PushError(
+            f"{error}\nThe model is complete in {str(output_dir)!r}. "
+            f"To push it later: edgeconnect push {output_dir} {model}"
+        ) from error

@@ -1,0 +1,223 @@
+"""One row of a data set -> one training sample: decode, crop, mirror, find the lines, draw the hole and the hints."""
+
+import io
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import fsspec
+import numpy as np
+import numpy.typing as npt
+import torch
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+from edgeconnect_hf.edges import canny, to_gray
+from training.config import TrainingConfig
+from training.masks import MaskFolder, MaskMixture, irregular_mask
+
+RANDOM_SIGMA = (1.0, 4.0)  # pixels; `sigma` 0 draws from it
+
+
+class UnreadableRowError(Exception):
+    """A picture of a row is missing or cannot be decoded; the message says which and why."""
+
+
+@dataclass(frozen=True)
+class Crop:
+    """A part of a picture, in shares of its width and height, to be mirrored left to right or not."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    mirrored: bool = False
+
+
+class SampleMaker:
+    """Makes of a row and a source of chance the tensors `image`, `gray`, `edges`, `mask` and `hints` of one sample.
+
+    A mask from a column or a folder that has no hole (the crop may have missed it) is replaced by an irregular one.
+
+    Args:
+        config (`TrainingConfig`): its data settings.
+        for_validation (`bool`): crop in the middle, do not mirror, show no hints, and take 2 for a random `sigma`.
+    """
+
+    def __init__(self, config: TrainingConfig, for_validation: bool = False):
+        if config.edge_column is not None and config.sigma == -1:
+            raise ValueError(f"`edge_column` is {config.edge_column!r}, but `sigma` -1 means no lines at all.")
+        self.config = config
+        self.crop = "center" if for_validation and config.crop == "random" else config.crop
+        self.flip = config.random_flip and not for_validation
+        self.sigma = 2.0 if for_validation and config.sigma == 0 else config.sigma
+        self.hint_probability = 0.0 if for_validation else config.hint_probability
+        self.mask_mixture = MaskMixture(
+            config.mask_rectangle,
+            config.mask_half,
+            config.mask_irregular,
+            config.mask_external,
+            MaskFolder(config.mask_dataset) if config.mask_dataset is not None else None,
+        )
+
+    def __call__(self, row: Mapping[str, Any], rng: np.random.Generator) -> dict[str, torch.Tensor]:
+        """One sample: `image` `[3,S,S]`, the others `[1,S,S]`.
+
+        Raises:
+            UnreadableRowError: a picture of the row cannot be decoded.
+        """
+        # 1. The picture, and what of it is shown.
+        size = self.config.resolution
+        with _decoding(self.config.image_column):
+            picture = _open_picture(row[self.config.image_column])
+            picture_size = _upright_size(picture)
+        crop = self._draw_crop(picture_size, rng)
+        with _decoding(self.config.image_column):
+            colours = _read_crop(picture, crop, size, "RGB", Image.Resampling.BILINEAR)  # [S,S,3] uint8
+        image = np.divide(colours, 255, dtype=np.float32)  # [S,S,3]
+        gray = to_gray(image)  # [S,S]
+
+        # 2. Its lines.
+        edges = self._find_edges(row, crop, gray, rng)  # [S,S]
+
+        # 3. The hole, and what of the lines in it is shown.
+        mask = self._make_mask(row, crop, rng)  # [S,S]
+        hints = np.zeros_like(edges)  # [S,S]
+        if rng.random() < self.hint_probability:
+            hints = draw_hints(edges, mask, rng)
+
+        sample = {"image": image.transpose(2, 0, 1)}  # [3,S,S]
+        maps = {"gray": gray, "edges": edges, "mask": mask.astype(np.float32), "hints": hints}
+        sample |= {name: array[None] for name, array in maps.items()}  # [1,S,S]
+        return {name: torch.from_numpy(array) for name, array in sample.items()}
+
+    def _draw_crop(self, size: tuple[int, int], rng: np.random.Generator) -> Crop:
+        mirrored = self.flip and bool(rng.random() < 0.5)
+        if self.crop == "none":
+            return Crop(0, 0, 1, 1, mirrored)
+        width, height = size
+        side, left, top = min(size), 0.5, 0.5
+        if self.crop == "random":
+            # Not smaller than the samples: enlarged pictures are unsharp, which is not to be learnt.
+            smallest = max(self.config.min_crop_scale * side, min(self.config.resolution, side))
+            side = int(rng.integers(math.ceil(smallest), side, endpoint=True))
+            left, top = rng.random(2)
+        left, top = round(left * (width - side)), round(top * (height - side))  # pixels
+        return Crop(left / width, top / height, side / width, side / height, mirrored)
+
+    def _find_edges(
+        self, row: Mapping[str, Any], crop: Crop, gray: npt.NDArray[np.float32], rng: np.random.Generator
+    ) -> npt.NDArray[np.float32]:
+        """Canny's lines; those of `edge_column`; or, thinned, those of them that Canny has too."""
+        sigma = rng.uniform(*RANDOM_SIGMA) if self.sigma == 0 else self.sigma
+        if sigma == -1:
+            return np.zeros_like(gray)
+        column = self.config.edge_column
+        if column is None:
+            return canny(gray, sigma=sigma)
+        with _decoding(column):
+            external = _read_crop(
+                _open_picture(row[column]), crop, self.config.resolution, "L", Image.Resampling.BILINEAR
+            )
+        edges = np.divide(external, 255, dtype=np.float32)  # [S,S]
+        return edges * canny(gray, sigma=sigma) if self.config.thin_edges else edges
+
+    def _make_mask(self, row: Mapping[str, Any], crop: Crop, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
+        size, column = self.config.resolution, self.config.mask_column
+        if column is None:
+            mask = self.mask_mixture(size, rng)
+        else:
+            with _decoding(column):
+                mask = _read_crop(_open_picture(row[column]), crop, size, "L", Image.Resampling.NEAREST) >= 128
+        return mask if mask.any() else irregular_mask(size, rng)
+
+
+def draw_hints(
+    edges: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> npt.NDArray[np.float32]:
+    """Some of the lines in the hole, each whole, as a person's sketch would show some: from none of them to all.
+
+    Args:
+        edges (`np.ndarray`): `[H,W]` float32 in [0,1], the true lines; those of at least 0.5 are shown.
+        mask (`np.ndarray`): `[H,W]` bool, True in the hole.
+        rng (`np.random.Generator`): where the chance comes from.
+
+    Returns:
+        `[H,W]` float32 in [0,1], 0 outside the hole.
+    """
+    count, labels = cv2.connectedComponents(((edges >= 0.5) & mask).astype(np.uint8), connectivity=8)
+    shown = rng.random(count) < rng.random()
+    shown[0] = False  # what is no line
+    return edges * shown[labels]
+
+
+# What Pillow's decoders raise of a broken file.
+_DECODING_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
+
+
+@contextmanager
+def _decoding(column: str) -> Iterator[None]:
+    """Turns a decoder's error into an `UnreadableRowError` that names the column."""
+    try:
+        yield
+    except UnidentifiedImageError as error:  # whose message names a buffer's address
+        raise UnreadableRowError(f"column {column!r}: it is no picture of a known format") from error
+    except _DECODING_ERRORS as error:
+        raise UnreadableRowError(f"column {column!r}: {error}") from error
+
+
+def _open_picture(value: Any) -> Image.Image:
+    """An undecoded picture as `datasets` gives it, opened: its header is read, its pixels are not."""
+    if isinstance(value, bytes):
+        value = {"bytes": value}
+    if not isinstance(value, Mapping) or (value.get("bytes") is None and value.get("path") is None):
+        raise ValueError(f"there is no picture, but {type(value).__name__}")
+    if value.get("bytes") is not None:
+        return Image.open(io.BytesIO(value["bytes"]))
+    if "://" in value["path"]:  # streamed
+        with fsspec.open(value["path"]) as file:
+            return Image.open(io.BytesIO(file.read()))
+    return Image.open(io.BytesIO(Path(value["path"]).read_bytes()))
+
+
+def _upright_size(picture: Image.Image) -> tuple[int, int]:
+    """Width and height of a picture turned as its EXIF orientation says: 5 to 8 lay it on its side."""
+    on_its_side = picture.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    return (picture.height, picture.width) if on_its_side else picture.size
+
+
+def _read_crop(
+    picture: Image.Image, crop: Crop, size: int, mode: str, resampling: Image.Resampling
+) -> npt.NDArray[np.uint8]:
+    """Decode a picture, turn it upright, and bring `crop` of it to `[S,S,3]` (`mode` RGB) or `[S,S]` (L), uint8."""
+    # A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where the crop then still has `size` pixels a side.
+    width, height = _upright_size(picture)
+    scale = min(1.0, max(size / (crop.width * width), size / (crop.height * height)))
+    picture.draft(None, (math.ceil(scale * picture.width), math.ceil(scale * picture.height)))
+    ImageOps.exif_transpose(picture, in_place=True)
+    picture = _to_mode(picture, mode)
+    left, top = crop.left * picture.width, crop.top * picture.height
+    right = min(picture.width, left + crop.width * picture.width)
+    bottom = min(picture.height, top + crop.height * picture.height)
+    resized = np.asarray(picture.resize((size, size), resampling, box=(left, top, right, bottom)))
+    return np.fliplr(resized) if crop.mirrored else resized
+
+
+def _to_mode(picture: Image.Image, mode: str) -> Image.Image:
+    """RGB (what is transparent becomes white) or L (it becomes black: no line, no hole), whatever the mode was."""
+    if picture.mode == mode:
+        return picture
+    if picture.mode.startswith("I;16"):  # which `convert` would clip at 255
+        samples = np.asarray(picture).astype(np.uint32)
+        picture = Image.fromarray(((samples * 255 + 32767) // 65535).astype(np.uint8))
+    if picture.mode in ("I", "F"):
+        raise ValueError(f"its mode is {picture.mode}, whose range of values is not known")
+    if picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        ground = Image.new("RGBA", picture.size, "white" if mode == "RGB" else "black")
+        picture = Image.alpha_composite(ground, picture)
+    return picture.convert(mode)

@@ -1,0 +1,246 @@
+"""What each of the three stages computes and optimises (section 3 and 4.1)."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict
+
+import torch
+from torch import Tensor, nn
+
+from edgeconnect_hf.models import blend
+from training import losses
+from training.config import TrainingConfig
+from training.metrics import edge_precision_recall, psnr
+from training.vgg import PERCEPTUAL_LAYERS, STYLE_LAYERS
+
+Tensors = Mapping[str, Tensor]
+
+
+class EdgeStage:
+    """Trains G1 against D1: `adversarial + 10 feature_matching` (section 3.1).
+
+    Every stage names the networks it trains and has the same five methods, called in this order for each batch:
+    `predict`, `discriminator_terms`, then, with the discriminator updated, `generator_terms`; `metrics` and `pictures`
+    look at the result.
+
+    Args:
+        networks (`Mapping[str, nn.Module]`): those that the stage trains or uses, by name.
+        config (`TrainingConfig`): the run's settings.
+    """
+
+    generators: tuple[str, ...] = ("edge_generator",)
+    discriminators: tuple[str, ...] = ("edge_discriminator",)
+
+    def __init__(self, networks: Mapping[str, nn.Module], config: TrainingConfig):
+        self.networks = networks
+        self.form = config.adversarial_loss
+        self.weights: dict[str, float] = asdict(config.edge_loss_weights)
+
+    def predict(self, batch: Tensors) -> dict[str, Tensor]:
+        """Equation 1.
+
+        Args:
+            batch (`Mapping[str, torch.Tensor]`): `image` `[N,3,H,W]`, `gray`, `edges`, `mask`, `hints` `[N,1,H,W]`.
+
+        Returns:
+            `pred_edges` and `comp_edges`, `[N,1,H,W]`.
+        """
+        pred_edges = predict_edges(self.networks["edge_generator"], batch)
+        return {"pred_edges": pred_edges, "comp_edges": compose_edges(pred_edges, batch)}
+
+    def discriminator_terms(self, batch: Tensors, predicted: Tensors) -> dict[str, Tensor]:
+        """What D1 minimises; the prediction is detached."""
+        term = discriminator_term(
+            self.networks["edge_discriminator"],
+            torch.cat([batch["gray"], batch["edges"]], dim=1),  # [N,2,H,W]
+            torch.cat([batch["gray"], predicted["pred_edges"].detach()], dim=1),  # [N,2,H,W]
+            self.form,
+        )
+        return {"discriminator": term}
+
+    def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
+        """What G1 minimises, unweighted, by a fresh forward of D1 (equations 2 to 4). `mask_mean` is not needed."""
+        real = torch.cat([batch["gray"], batch["edges"]], dim=1)  # [N,2,H,W]
+        fake = torch.cat([batch["gray"], predicted["pred_edges"]], dim=1)  # [N,2,H,W]
+        with frozen(self.networks["edge_discriminator"]) as discriminator:
+            _, real_features = discriminator(real)
+            fake_map, fake_features = discriminator(fake)
+        return {
+            "adversarial": losses.generator_adversarial(fake_map, self.form),
+            "feature_matching": losses.feature_matching(real_features, fake_features),
+        }
+
+    def metrics(self, batch: Tensors, predicted: Tensors) -> dict[str, float]:
+        """Precision and recall of the lines in the hole."""
+        precision, recall = edge_precision_recall(batch["edges"], predicted["pred_edges"], batch["mask"])
+        return {"precision": precision.item(), "recall": recall.item()}
+
+    def pictures(self, batch: Tensors, predicted: Tensors) -> list[Tensor]:
+        """Columns of the validation grid: masked picture, masked lines, prediction, composition, truth."""
+        return [
+            blend(batch["image"], 1, batch["mask"]),
+            blend(batch["edges"], 0, batch["mask"]) + batch["hints"],
+            predicted["pred_edges"],
+            predicted["comp_edges"],
+            batch["edges"],
+        ]
+
+
+class CompletionStage:
+    """Trains G2 against D2: `l1 + 0.1 adversarial + 0.1 perceptual + 250 style` (section 3.2).
+
+    It paints from the true lines or, with `edge_source` "generated", from those that a frozen G1 draws in the hole.
+    Arguments and methods as in `EdgeStage`.
+    """
+
+    generators: tuple[str, ...] = ("completion_generator",)
+    discriminators: tuple[str, ...] = ("completion_discriminator",)
+
+    def __init__(self, networks: Mapping[str, nn.Module], config: TrainingConfig):
+        self.networks = networks
+        self.form = config.adversarial_loss
+        self.edge_source = config.edge_source
+        self.weights: dict[str, float] = asdict(config.completion_loss_weights)
+
+    def predict(self, batch: Tensors) -> dict[str, Tensor]:
+        """Equation 5: `comp_edges` `[N,1,H,W]`, `pred_image` and `comp_image` `[N,3,H,W]`."""
+        comp_edges = batch["edges"]
+        if self.edge_source == "generated":
+            with torch.no_grad():
+                comp_edges = compose_edges(predict_edges(self.networks["edge_generator"], batch), batch)
+        return predict_image(self.networks["completion_generator"], batch, comp_edges)
+
+    def discriminator_terms(self, batch: Tensors, predicted: Tensors) -> dict[str, Tensor]:
+        """What D2 minimises; the prediction is detached. D2 sees the picture only, as in the published code."""
+        discriminator, fake = self.networks["completion_discriminator"], predicted["pred_image"].detach()
+        return {"discriminator": discriminator_term(discriminator, batch["image"], fake, self.form)}
+
+    def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
+        """What G2 minimises, unweighted, by a fresh forward of D2 (equations 5 to 8).
+
+        Args:
+            batch, predicted (`Mapping[str, torch.Tensor]`): as given to and by `predict`.
+            mask_mean (`torch.Tensor`): a scalar, the share of the hole in the global batch (all processes).
+        """
+        image, pred_image, mask = batch["image"], predicted["pred_image"], batch["mask"]
+        with frozen(self.networks["completion_discriminator"]) as discriminator:
+            fake_map, _ = discriminator(pred_image)
+        vgg = self.networks["vgg"]
+        with torch.no_grad():
+            real_features, real_hole_features = vgg(image), vgg(image * mask)
+        return {
+            "l1": losses.l1(image, pred_image, mask_mean),
+            "adversarial": losses.generator_adversarial(fake_map, self.form),
+            "perceptual": losses.perceptual(_only(PERCEPTUAL_LAYERS, real_features), vgg(pred_image)),
+            "style": losses.style(_only(STYLE_LAYERS, real_hole_features), vgg(pred_image * mask)),
+        }
+
+    def metrics(self, batch: Tensors, predicted: Tensors) -> dict[str, float]:
+        """PSNR of the composed picture, in decibels."""
+        return {"psnr": psnr(batch["image"], predicted["comp_image"]).item()}
+
+    def pictures(self, batch: Tensors, predicted: Tensors) -> list[Tensor]:
+        """Columns of the validation grid: masked picture, lines, prediction, composition, truth."""
+        return [
+            blend(batch["image"], 1, batch["mask"]),
+            predicted["comp_edges"],
+            predicted["pred_image"],
+            predicted["comp_image"],
+            batch["image"],
+        ]
+
+
+class JointStage(CompletionStage):
+    """Trains G1 and G2 end to end through G2's losses, against D2 only (section 4.1).
+
+    With `keep_edge_losses` G1 keeps its own losses and D1, as in the published code. Arguments and methods as in
+    `EdgeStage`.
+    """
+
+    generators = ("edge_generator", "completion_generator")
+
+    def __init__(self, networks: Mapping[str, nn.Module], config: TrainingConfig):
+        super().__init__(networks, config)
+        self.edge_stage = EdgeStage(networks, config) if config.keep_edge_losses else None
+        if self.edge_stage is not None:
+            self.discriminators = ("completion_discriminator", "edge_discriminator")
+            self.weights |= {f"edge_{name}": weight for name, weight in self.edge_stage.weights.items()}
+
+    def predict(self, batch: Tensors) -> dict[str, Tensor]:
+        """Equations 1 and 5, with a gradient from the picture to G1; `pred_edges` and what `CompletionStage` gives."""
+        pred_edges = predict_edges(self.networks["edge_generator"], batch)
+        predicted = predict_image(self.networks["completion_generator"], batch, compose_edges(pred_edges, batch))
+        return {**predicted, "pred_edges": pred_edges}
+
+    def discriminator_terms(self, batch: Tensors, predicted: Tensors) -> dict[str, Tensor]:
+        """What D2 minimises and, with `keep_edge_losses`, what D1 does."""
+        terms = super().discriminator_terms(batch, predicted)
+        if self.edge_stage is not None:
+            terms["edge_discriminator"] = self.edge_stage.discriminator_terms(batch, predicted)["discriminator"]
+        return terms
+
+    def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
+        """What G1 and G2 minimise together; see `CompletionStage`."""
+        terms = super().generator_terms(batch, predicted, mask_mean)
+        if self.edge_stage is not None:
+            edge_terms = self.edge_stage.generator_terms(batch, predicted, mask_mean)
+            terms |= {f"edge_{name}": term for name, term in edge_terms.items()}
+        return terms
+
+    def metrics(self, batch: Tensors, predicted: Tensors) -> dict[str, float]:
+        """PSNR of the composed picture; precision and recall of the lines in the hole."""
+        precision, recall = edge_precision_recall(batch["edges"], predicted["pred_edges"], batch["mask"])
+        return {**super().metrics(batch, predicted), "precision": precision.item(), "recall": recall.item()}
+
+
+STAGES: dict[str, type[EdgeStage] | type[CompletionStage]] = {
+    "edge": EdgeStage,
+    "completion": CompletionStage,
+    "joint": JointStage,
+}
+
+
+def predict_edges(edge_generator: nn.Module, batch: Tensors) -> Tensor:
+    """Equation 1: G1's lines `[N,1,H,W]`, drawn from the gray picture and lines with a hole, and the hints in it."""
+    masked_gray = blend(batch["gray"], 1, batch["mask"])
+    masked_edges = blend(batch["edges"], 0, batch["mask"]) + batch["hints"]
+    pred_edges: Tensor = edge_generator(masked_gray, masked_edges, batch["mask"], return_dict=False)[0]
+    return pred_edges
+
+
+def compose_edges(pred_edges: Tensor, batch: Tensors) -> Tensor:
+    """The known lines, and in the hole G1's and the hints, `[N,1,H,W]`, as the pipeline composes them."""
+    return blend(batch["edges"], torch.maximum(pred_edges, batch["hints"]), batch["mask"])
+
+
+def predict_image(completion_generator: nn.Module, batch: Tensors, comp_edges: Tensor) -> dict[str, Tensor]:
+    """Equation 5: `pred_image`, the `comp_edges` it was painted from, and `comp_image`, its hole in the picture."""
+    masked_image = blend(batch["image"], 1, batch["mask"])
+    pred_image = completion_generator(masked_image, comp_edges, return_dict=False)[0]  # [N,3,H,W]
+    comp_image = blend(batch["image"], pred_image, batch["mask"])
+    return {"comp_edges": comp_edges, "pred_image": pred_image, "comp_image": comp_image}
+
+
+def discriminator_term(discriminator: nn.Module, real: Tensor, fake: Tensor, form: losses.AdversarialForm) -> Tensor:
+    """D's loss on a real and a fake batch, which share one forward, and so one step of the norm's power iteration."""
+    raw_map, _ = discriminator(torch.cat([real, fake]))  # [2N,1,h,w]
+    real_map, fake_map = raw_map.chunk(2)
+    return losses.discriminator_adversarial(real_map, fake_map, form)
+
+
+@contextmanager
+def frozen(discriminator: nn.Module) -> Iterator[nn.Module]:
+    """D as a judge only: it passes gradients on and takes none, and its spectral norm stands still.
+
+    DistributedDataParallel is taken off, which has nothing to average here.
+    """
+    module = getattr(discriminator, "module", discriminator)
+    module.requires_grad_(False).eval()
+    try:
+        yield module
+    finally:
+        module.requires_grad_(True).train()
+
+
+def _only(names: tuple[str, ...], features: Tensors) -> dict[str, Tensor]:
+    return {name: features[name] for name in names if name in features}

@@ -1,0 +1,64 @@
+"""Train EdgeConnect: `accelerate launch training/train.py --stage edge --train_data_dir FOLDER` (see README.md)."""
+
+import dataclasses
+import logging
+import os
+import sys
+from pathlib import Path
+
+if __name__ == "__main__":  # run as a script, from wherever: its siblings are imported as `training.…`
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from accelerate import PartialState
+
+from edgeconnect_hf.hub import PushError
+from training.config import Stage, TrainingConfig, parse_config
+from training.trainer import NonFiniteError, Trainer
+
+logger = logging.getLogger(__name__)
+
+
+def train(config: TrainingConfig) -> None:
+    """Trains one stage, or all three one after the other.
+
+    With `--stage all` the edge and completion stages write to `edge` and `completion` within `output_dir`, and each
+    stage starts from the one before. When resumed, finished stages are passed over.
+
+    Raises:
+        ValueError, FileExistsError, NonFiniteError, PushError: see `Trainer`.
+    """
+    if config.stage != "all":
+        Trainer(config).run()
+        return
+    output_dir = Path(config.output_dir)
+    folders: dict[Stage, Path] = {
+        "edge": output_dir / "edge",
+        "completion": output_dir / "completion",
+        "joint": output_dir,
+    }
+    for stage, folder in folders.items():
+        if config.resume_from_checkpoint is None or not (folder / "model_index.json").exists():
+            stage_config = dataclasses.replace(
+                config, stage=stage, output_dir=str(folder), push_to_hub=config.push_to_hub and stage == "joint"
+            )
+            if not Trainer(stage_config).run():
+                return
+        config = dataclasses.replace(config, pretrained_model_name_or_path=str(folder))
+
+
+def main() -> None:
+    """The command line: settings from the arguments, faults as a message and status 1."""
+    config = parse_config()
+    is_main = os.environ.get("RANK", "0") == "0"  # accelerate is not to be asked yet: it would miss the CPU flag
+    logging.basicConfig(level=logging.INFO if is_main else logging.ERROR, format="%(message)s")
+    logging.getLogger("accelerate").setLevel(logging.WARNING)  # tells of every file of a checkpoint otherwise
+    try:
+        train(config)
+    except (ValueError, FileExistsError, FileNotFoundError, NonFiniteError, PushError) as error:
+        raise SystemExit(f"{type(error).__name__}: {error}") from error
+    finally:
+        PartialState().destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

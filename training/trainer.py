@@ -1,0 +1,402 @@
+"""The one loop for all stages: update, log, validate, save, resume, publish."""
+
+import logging
+import math
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from accelerate.utils import set_seed
+from diffusers.training_utils import EMAModel
+from PIL import Image
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from tqdm.auto import tqdm
+
+from training.checkpoints import (
+    find_checkpoints,
+    find_latest,
+    is_whole,
+    partial_folder,
+    remove_old,
+    remove_partial,
+    seal,
+)
+from training.config import TrainingConfig, save_config
+from training.data import make_train_loader, make_validation_batches
+from training.networks import make_networks, save_networks
+from training.publish import GRID, push, write_card
+from training.stages import STAGES
+
+logger = logging.getLogger(__name__)
+
+
+class NonFiniteError(RuntimeError):
+    """A loss or a weight is infinite or not a number; nothing was saved since it was finite."""
+
+
+class Progress:
+    """How far a run has come; part of every checkpoint."""
+
+    def __init__(self) -> None:
+        self.global_step = 0  # updates
+        self.samples = 0  # pictures, seen by all processes together
+        self.minutes = 0.0  # over all resumed runs
+        self.logged: dict[str, float] = {}  # the last losses and metrics by name
+
+    def state_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+class Player:
+    """One side of the game, generators or discriminators: its parameters, its optimiser, its learning rate.
+
+    Args:
+        accelerator (`Accelerator`): of the run.
+        parameters (`list[nn.Parameter]`): what it may move.
+        learning_rate (`float`): Adam's, before the drop.
+        config (`TrainingConfig`): the settings.
+    """
+
+    def __init__(
+        self, accelerator: Accelerator, parameters: list[nn.Parameter], learning_rate: float, config: TrainingConfig
+    ):
+        def factor(step: int) -> float:
+            return 1.0 if config.lr_drop_step is None or step < config.lr_drop_step else 0.1
+
+        self.accelerator = accelerator
+        self.parameters = parameters
+        self.max_grad_norm = config.max_grad_norm
+        adam = torch.optim.Adam(parameters, lr=learning_rate, betas=(config.adam_beta1, config.adam_beta2))
+        self.schedule = LambdaLR(adam, factor)  # bare: accelerate's would step once for each process
+        self.optimizer = accelerator.prepare_optimizer(adam)
+
+    def update(self, loss: Tensor) -> None:
+        """Backward and, on the last batch of an accumulation, a step."""
+        self.accelerator.backward(loss)
+        if self.accelerator.sync_gradients and self.max_grad_norm is not None:
+            self.accelerator.clip_grad_norm_(self.parameters, self.max_grad_norm)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        if self.accelerator.sync_gradients:
+            self.schedule.step()
+
+
+class Trainer:
+    """Trains one stage: sets everything up, then `run` does the rest.
+
+    Args:
+        config (`TrainingConfig`): the settings; their `stage` is edge, completion or joint.
+
+    Raises:
+        ValueError: networks, data or a checkpoint that the settings name are not there.
+        FileExistsError: `output_dir` holds checkpoints, and `resume_from_checkpoint` is not given.
+    """
+
+    def __init__(self, config: TrainingConfig):
+        self.config = config
+        self.output_dir = Path(config.output_dir)
+        if config.report_to != "none" and find_spec(config.report_to) is None:  # accelerate would log nothing then
+            raise ValueError(f"`report_to` is {config.report_to!r}, which is not installed.")
+        self.must_stop = False  # set by SIGTERM
+        self.old_handler = signal.signal(signal.SIGTERM, lambda *_: setattr(self, "must_stop", True))
+        self.accelerator = Accelerator(
+            mixed_precision=config.mixed_precision,
+            gradient_accumulation_steps=config.gradient_accumulation_steps,
+            log_with=None if config.report_to == "none" else config.report_to,
+            project_dir=self.output_dir / "logs",
+        )
+        if self.accelerator.num_processes != int(os.environ.get("WORLD_SIZE", "1")):
+            raise ValueError(
+                f"{os.environ['WORLD_SIZE']} processes were started, but accelerate found "
+                f"{self.accelerator.num_processes}; on a machine without a GPU, set ACCELERATE_USE_CPU=true."
+            )
+        checkpoint = self._find_checkpoint()
+        if self.accelerator.is_main_process:
+            self.output_dir.mkdir(parents=True, exist_ok=True)
+            remove_partial(self.output_dir)
+            save_config(config, self.output_dir / "training_config.yaml")
+
+        # 1. Networks, optimisers and schedules, the same in every process.
+        set_seed(config.seed)
+        prepared: dict[str, nn.Module] = {}
+        self.stage = STAGES[config.stage](prepared, config)
+        trained = (*self.stage.generators, *self.stage.discriminators)
+        self.networks = make_networks(config, trained)  # bare; `prepared` may wrap them for several processes
+        for name, network in self.networks.items():
+            if config.channels_last:
+                network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            if config.torch_compile:
+                network.compile()
+            prepared[name] = self.accelerator.prepare_model(network, evaluation_mode=name not in trained)
+        self.trained = {name: prepared[name] for name in trained}
+        rate = config.joint_learning_rate if config.stage == "joint" else config.learning_rate
+        self.generator = Player(self.accelerator, self._parameters(self.stage.generators), rate, config)
+        rate *= config.discriminator_learning_rate_factor
+        self.discriminator = Player(self.accelerator, self._parameters(self.stage.discriminators), rate, config)
+        self.ema = EMAModel(self.generator.parameters, decay=config.ema_decay) if config.use_ema else None
+
+        # 2. What a checkpoint holds, beside optimisers and the random state of every process.
+        self.progress = Progress()
+        states = (self.progress, self.generator.schedule, self.discriminator.schedule, self.ema)
+        self.accelerator.register_for_checkpointing(*(state for state in states if state is not None))
+        self.accelerator.register_save_state_pre_hook(self._save_networks)
+        self.accelerator.register_load_state_pre_hook(self._load_networks)
+        if checkpoint is not None:
+            self.accelerator.load_state(str(checkpoint))
+            logger.info("Going on from %s.", checkpoint)
+        self.saved_step = None if checkpoint is None else self.progress.global_step
+        if self.ema is not None:
+            self.ema.to(self.accelerator.device)
+
+        # 3. Data, from where the checkpoint left off.
+        self.batches = self._read_batches()
+        self.validation_batches: list[dict[str, Tensor]] = []
+        if self.accelerator.is_main_process:
+            self.validation_batches = [self._place(batch) for batch in make_validation_batches(config)]
+
+    def run(self) -> bool:
+        """Trains to the end and writes the result to `output_dir`; or, after SIGTERM, a checkpoint only.
+
+        Returns:
+            Whether the stage came to its end.
+
+        Raises:
+            NonFiniteError: a loss or a weight is no longer finite.
+            PushError: the result is in `output_dir`, but the Hub did not take it.
+        """
+        self._start_logs()
+        try:
+            finished = self._train()
+            if finished:
+                self._save_result()
+            return finished
+        finally:
+            for tracker in self.accelerator.trackers:
+                tracker.finish()
+            signal.signal(signal.SIGTERM, self.old_handler)
+
+    def _train(self) -> bool:
+        """The loop, down to the last checkpoint. Returns whether it came to its end, not to SIGTERM."""
+        config, progress = self.config, self.progress
+        bar = tqdm(
+            desc=config.stage,
+            initial=progress.global_step,
+            total=config.max_train_steps,
+            disable=not self.accelerator.is_main_process,
+        )
+        last_step = math.inf if config.max_train_steps is None else config.max_train_steps
+        last_minute = math.inf if config.max_train_minutes is None else config.max_train_minutes
+        start = time.monotonic() - 60 * progress.minutes
+        logged_at, logged_samples = time.monotonic(), progress.samples
+        terminated, out_of_time = False, progress.minutes >= last_minute
+        while progress.global_step < last_step and not (terminated or out_of_time):
+            batch, predicted, terms = self._update()
+            progress.minutes = (time.monotonic() - start) / 60
+            losses, terminated, out_of_time = self._agree(terms, self.must_stop, progress.minutes >= last_minute)
+            self._check_finite(losses)
+            bar.update()
+            if progress.global_step % config.logging_steps == 0:
+                speed = (progress.samples - logged_samples) / (time.monotonic() - logged_at)
+                logged_at, logged_samples = time.monotonic(), progress.samples
+                shown = {**losses, **self.stage.metrics(batch, predicted), "pictures_per_second": speed}
+                bar.set_postfix({name: f"{value:.3g}" for name, value in shown.items()})
+                rate = {"learning_rate": self.generator.schedule.get_last_lr()[0]}
+                self.accelerator.log({**shown, **rate}, step=progress.global_step)
+                progress.logged |= shown
+            if progress.global_step % config.validation_steps == 0:
+                self._validate()
+            if progress.global_step % config.checkpointing_steps == 0:
+                self._save_checkpoint()
+        bar.close()
+        self._save_checkpoint()
+        if not terminated and progress.global_step % config.validation_steps:  # else it has just been done
+            self._validate()
+        return not terminated
+
+    def _update(self) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, Tensor]]:
+        """One update of the discriminators, then one of the generators.
+
+        Returns:
+            The batch, what was predicted of it, and the losses of both sides by name (the last, when accumulating).
+        """
+        for _ in range(self.accelerator.gradient_accumulation_steps):  # `accelerate launch` may have its say
+            batch = next(self.batches)
+            mask_mean = self.accelerator.reduce(batch["mask"].mean(), "mean")  # over all processes
+            with self.accelerator.accumulate(*self.trained.values()):
+                predicted = self.stage.predict(batch)
+                # Phase 1: the discriminators, on what the generators made, detached.
+                discriminator_terms = self.stage.discriminator_terms(batch, predicted)
+                self.discriminator.update(torch.stack([*discriminator_terms.values()]).sum())
+                # Phase 2: the generators, judged by the updated discriminators.
+                generator_terms = self.stage.generator_terms(batch, predicted, mask_mean)
+                weighted = [self.stage.weights[name] * term for name, term in generator_terms.items()]
+                self.generator.update(torch.stack(weighted).sum())
+            self.progress.samples += self.config.train_batch_size * self.accelerator.num_processes
+        if self.ema is not None:
+            self.ema.step(self.generator.parameters)
+        self.progress.global_step += 1
+        return batch, predicted, {**generator_terms, **discriminator_terms}
+
+    def _agree(
+        self, terms: dict[str, Tensor], terminated: bool, out_of_time: bool
+    ) -> tuple[dict[str, float], bool, bool]:
+        """The losses averaged over all processes, and what any process wants all to do."""
+        flags = torch.tensor([terminated, out_of_time], device=self.accelerator.device)
+        mine = torch.stack([*(term.detach().float() for term in terms.values()), *flags])
+        *losses, terminated_share, out_of_time_share = self.accelerator.reduce(mine, "mean").tolist()
+        return dict(zip(terms, losses, strict=True)), terminated_share > 0, out_of_time_share > 0
+
+    def _check_finite(self, losses: dict[str, float]) -> None:
+        bad = [f"`{name}` is {value}" for name, value in losses.items() if not math.isfinite(value)]
+        if bad:
+            good = find_latest(self.output_dir)
+            raise NonFiniteError(
+                f"{', '.join(bad)} at update {self.progress.global_step} of the {self.config.stage} stage: stopped. "
+                f"The last good checkpoint is {good or 'not yet written'}. "
+                "A smaller learning rate, `max_grad_norm`, or bf16 instead of fp16 may help."
+            )
+
+    # Data and logs.
+
+    def _read_batches(self) -> Iterator[dict[str, Tensor]]:
+        loader = make_train_loader(
+            self.config, self.accelerator.num_processes, self.accelerator.process_index, self.progress.samples
+        )
+        for batch in loader:
+            yield self._place(batch)
+
+    def _place(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        memory_format = torch.channels_last if self.config.channels_last else torch.contiguous_format
+        device = self.accelerator.device
+        return {name: tensor.to(device, memory_format=memory_format) for name, tensor in batch.items()}
+
+    def _start_logs(self) -> None:
+        settings = {name: value for name, value in vars(self.config).items() if isinstance(value, int | float | str)}
+        self.accelerator.init_trackers("edgeconnect_hf", config=settings)
+
+    @torch.no_grad()
+    def _validate(self) -> None:
+        """Writes the grid of the fixed validation pictures and logs their mean metrics. On the main process."""
+        if not self.accelerator.is_main_process:
+            return
+        step = self.progress.global_step
+        stage = STAGES[self.config.stage](self.networks, self.config)  # bare networks need no other process
+        rows, metrics = [], []
+        with self._published_weights():
+            for batch in self.validation_batches:
+                predicted = stage.predict(batch)
+                metrics.append(stage.metrics(batch, predicted))
+                columns = [picture.expand(-1, 3, -1, -1) for picture in stage.pictures(batch, predicted)]
+                rows.append(torch.cat(columns, dim=3))  # [N,3,S,5S]
+        grid = torch.cat([*torch.cat(rows)], dim=1)  # [3,N*S,5S]
+        pixels = (grid.permute(1, 2, 0).float().cpu().numpy() * 255).round().astype(np.uint8)
+        folder = self.output_dir / "validation"
+        folder.mkdir(parents=True, exist_ok=True)
+        for path in (folder / f"step-{step:07d}.png", self.output_dir / GRID):
+            Image.fromarray(pixels).save(path)
+        means = {f"validation_{name}": float(np.mean([entry[name] for entry in metrics])) for name in metrics[0]}
+        self.progress.logged |= means
+        self.accelerator.log(means, step=step)
+        for tracker in self.accelerator.trackers:
+            layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
+            tracker.log_images({"validation": pixels[None]}, step=step, **layout)
+
+    @contextmanager
+    def _published_weights(self) -> Iterator[None]:
+        """The generators as they are published: in evaluation mode, and averaged if `use_ema`."""
+        for name in self.stage.generators:
+            self.networks[name].eval()
+        if self.ema is not None:
+            self.ema.store(self.generator.parameters)
+            self.ema.copy_to(self.generator.parameters)
+        try:
+            yield
+        finally:
+            if self.ema is not None:
+                self.ema.restore(self.generator.parameters)
+            for name in self.stage.generators:
+                self.networks[name].train()
+
+    # Checkpoints and result.
+
+    def _find_checkpoint(self) -> Path | None:
+        wanted = self.config.resume_from_checkpoint
+        if wanted is None:
+            if find_checkpoints(self.output_dir):
+                raise FileExistsError(
+                    f"`output_dir` {str(self.output_dir)!r} holds checkpoints: go on from them with "
+                    "`--resume_from_checkpoint latest`, or choose another folder."
+                )
+            return None
+        if wanted == "latest":
+            latest = find_latest(self.output_dir)
+            if latest is None:
+                logger.info("No checkpoint in %s yet: beginning anew.", self.output_dir)
+            return latest
+        if not is_whole(Path(wanted)):
+            raise ValueError(f"`resume_from_checkpoint` is {wanted!r}, which is no checkpoint folder, or a torn one.")
+        return Path(wanted)
+
+    def _save_checkpoint(self) -> None:
+        """`checkpoint-N`, unless that has just been written. Called by all processes."""
+        step = self.progress.global_step
+        if step == self.saved_step:
+            return
+        for network in self.networks.values():
+            for name, parameter in network.named_parameters():
+                self._check_finite({} if torch.isfinite(parameter).all() else {name: math.nan})
+        self.accelerator.save_state(str(partial_folder(self.output_dir, step)))
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            seal(self.output_dir, step)
+            if self.config.checkpoints_total_limit is not None:
+                remove_old(self.output_dir, step, self.config.checkpoints_total_limit)
+        self.accelerator.wait_for_everyone()
+        self.saved_step = step
+
+    def _save_networks(self, models: list[nn.Module], weights: list[Any], output_dir: str) -> None:
+        """Networks by name, free of what wraps them, so that another number of processes can go on from them."""
+        if self.accelerator.is_main_process:
+            for name in self.trained:
+                state = {key: tensor.contiguous() for key, tensor in self.networks[name].state_dict().items()}
+                save_file(state, Path(output_dir) / f"{name}.safetensors")
+        weights.clear()  # accelerate has nothing left to save
+
+    def _load_networks(self, models: list[nn.Module], input_dir: str) -> None:
+        for name in self.trained:
+            self.networks[name].load_state_dict(load_file(Path(input_dir) / f"{name}.safetensors"))
+        models.clear()  # accelerate has nothing left to load
+
+    def _save_result(self) -> None:
+        """The pipeline folder and its card; then to the Hub."""
+        progress = self.progress
+        if self.accelerator.is_main_process:
+            with self._published_weights():
+                save_networks(self.networks, self.output_dir)
+            write_card(
+                self.output_dir,
+                self.config,
+                step=progress.global_step,
+                samples=progress.samples,
+                minutes=progress.minutes,
+                logged=progress.logged,
+            )
+        self.accelerator.wait_for_everyone()  # the next stage reads it
+        if self.accelerator.is_main_process and self.config.push_to_hub:
+            logger.info("Pushed: %s", push(self.output_dir, self.config))
+
+    def _parameters(self, names: tuple[str, ...]) -> list[nn.Parameter]:
+        return [parameter for name in names for parameter in self.networks[name].parameters()]
