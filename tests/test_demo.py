@@ -4,6 +4,9 @@ import io
 import os
 import re
 import shutil
+import socket
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,7 +22,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Page, expect, sync_playwright
 
-from edgeconnect_hf import EdgeConnectPipeline, editor
+from edgeconnect_hf import EdgeConnectPipeline, cli, editor
 from edgeconnect_hf.demo import build_demo, launch
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -376,3 +379,29 @@ def test_nothing_but_the_apps_own_files_is_served(url):
         assert httpx.get(f"{url}gradio_api/file={path}").status_code == 403
     big = {"files": ("big.png", b"\0" * (31 * 2**20))}
     assert httpx.post(f"{url}gradio_api/upload", files=big, timeout=60).status_code == 413
+
+
+def test_the_command_serves_this_machine_only(tiny_pipeline, tmp_path):
+    tiny_pipeline.save_pretrained(tmp_path / "tiny")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "edgeconnect_hf.cli", "demo", "--port", str(port)]
+    environment = {**os.environ, "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(tmp_path / "gradio")}
+    server = subprocess.Popen(
+        [*command, "--model", tmp_path / "tiny"], env=environment, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        assert next(line for line in server.stdout if "http" in line).strip().endswith(f"http://127.0.0.1:{port}")
+        listening = [c.laddr for c in psutil.Process(server.pid).net_connections() if c.status == psutil.CONN_LISTEN]
+        assert {address.ip for address in listening if address.port == port} == {"127.0.0.1"}
+    finally:
+        server.terminate()
+        server.communicate(timeout=PATIENCE)
+
+
+def test_the_command_says_what_to_install(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "gradio", None)
+    monkeypatch.delitem(sys.modules, "edgeconnect_hf.demo")
+    assert cli.main(["demo"]) == 2
+    assert "`edgeconnect demo` needs Gradio: pip install 'edgeconnect-hf[demo]'." in capsys.readouterr().err
