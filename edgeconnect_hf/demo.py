@@ -76,11 +76,11 @@ def build_demo(
     studio = Studio(pipeline if isinstance(pipeline, dict) else {"EdgeConnect": pipeline})
     with gr.Blocks(title="EdgeConnect", analytics_enabled=False, delete_cache=(600, FILE_AGE)) as demo:
         demo.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
+        with gr.Column(visible=False):  # first, so that its endpoints have the plain names
+            _add_api(studio)
         gr.Markdown(_HEADING)
         _add_page(studio, examples)
         gr.Markdown(_ABOUT)
-        with gr.Column(visible=False):
-            _add_api(studio)
     return demo
 
 

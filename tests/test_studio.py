@@ -25,9 +25,14 @@ def save(image: Image.Image, path: Path, **options) -> str:
     return str(path)
 
 
-def paint(shown: dict, box: tuple[int, int, int, int], colour=(*editor.MASK_COLOUR, 153)) -> dict:
-    """What an editor gives back that was shown an update and painted on."""
-    value = shown["value"]
+def opened(page: studio.Studio, *paths: str):
+    """Open a photo, and its mask; gives the work and what the mask editor gives back, untouched."""
+    work, _, _, shown, *_ = page.open_photo(*paths)
+    return work, shown["value"]
+
+
+def paint(value: dict, box: tuple[int, int, int, int], colour=(*editor.MASK_COLOUR, 153)) -> dict:
+    """What an editor gives back once it was painted on."""
     layer = value["layers"][0].copy()
     ImageDraw.Draw(layer).rectangle(box, fill=colour)
     return {**value, "layers": [layer]}
@@ -46,11 +51,11 @@ def pixels(path_or_image) -> np.ndarray:
 
 def test_twelve_megapixels_stay_exact_outside_the_hole(page, tmp_path):
     photo = noise("RGB", (400, 300)).resize((4000, 3000))
-    work, *_, mask_value, _, _, _ = page.open_photo(save(photo, tmp_path / "large.png", compress_level=1))
+    work, mask_value = opened(page, save(photo, tmp_path / "large.png", compress_level=1))
     assert mask_value["background"].size == (1024, 768)
     mask_value = paint(mask_value, (500, 400, 540, 430))
-    work, _, lines_value, _ = page.find(mask_value, work, *SETTINGS)
-    lines_value = paint(lines_value, (505, 410, 530, 411), (*editor.DRAWN_COLOUR, 255))
+    work, _, lines_shown, _ = page.find(mask_value, work, *SETTINGS)
+    lines_value = paint(lines_shown["value"], (505, 410, 530, 411), (*editor.DRAWN_COLOUR, 255))
     work, _, (before, after), path = page.complete(mask_value, lines_value, work, "auto", "EdgeConnect")
 
     repaired = pixels(path)
@@ -67,21 +72,21 @@ def test_twelve_megapixels_stay_exact_outside_the_hole(page, tmp_path):
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 def test_modes_come_back_as_they_came(page, tmp_path, mode):
     photo = noise(mode, (120, 90))
-    work, *_, mask_value, _, _, _ = page.open_photo(save(photo, tmp_path / "photo.png"))
-    _, _, lines_value, _, _, path = page.erase(paint(mask_value, (40, 30, 59, 49)), work, *SETTINGS)
+    work, mask_value = opened(page, save(photo, tmp_path / "photo.png"))
+    _, _, lines_shown, _, _, path = page.erase(paint(mask_value, (40, 30, 59, 49)), work, *SETTINGS)
     result = Image.open(path)
     assert (result.mode, result.size) == (mode, photo.size)
     outside = np.ones((90, 120), bool)
     outside[30:50, 40:60] = False
     assert np.array_equal(pixels(result)[outside], pixels(photo)[outside])
-    assert lines_value["background"].size == photo.size
+    assert lines_shown["value"]["background"].size == photo.size
 
 
 def test_a_sideways_photo_is_painted_and_returned_upright(page, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6
     path = save(noise("RGB", (120, 90)), tmp_path / "sideways.png", exif=exif)
-    work, *_, mask_value, _, _, _ = page.open_photo(path)
+    work, mask_value = opened(page, path)
     *_, result = page.erase(paint(mask_value, (40, 30, 49, 39)), work, *SETTINGS)
     upright = pixels(Image.open(path).transpose(Image.Transpose.ROTATE_270))
     changed = (pixels(result) != upright).any(axis=2)
@@ -90,33 +95,31 @@ def test_a_sideways_photo_is_painted_and_returned_upright(page, tmp_path):
 
 
 def test_masks_grow_shrink_invert_upload_and_clear(page, photo, hole, tmp_path):
-    work, *_, empty, _, _, _ = page.open_photo(save(photo, tmp_path / "photo.png"))
+    work, empty = opened(page, save(photo, tmp_path / "photo.png"))
     work, shown = page.upload_mask(save(hole.resize((48, 36)), tmp_path / "mask.png"), work)
-    uploaded = editor.read_mask(shown["layers"], studio._unpack(work.mask))
+    uploaded = editor.read_mask(shown["value"]["layers"], studio._unpack(work.mask))
     assert np.array_equal(uploaded, pixels(hole.resize((48, 36)).resize(hole.size, Image.Resampling.NEAREST)) >= 128)
 
-    work, shown = page.grow(paint(shown, (0, 0, 4, 4)), work, 3)
+    work, shown = page.grow(paint(shown["value"], (0, 0, 4, 4)), work, 3)
     grown = studio._unpack(work.mask)
     assert grown[:5, :5].all()
     assert grown.sum() > uploaded.sum() + 25
-    work, shown = page.shrink(shown, work, 3)
+    work, shown = page.shrink(shown["value"], work, 3)
     assert (studio._unpack(work.mask) >= uploaded).all()
-    work, shown = page.invert(shown, work, 3)
+    work, shown = page.invert(shown["value"], work, 3)
     assert not (studio._unpack(work.mask) & uploaded).any()
     work, shown = page.clear_mask(work)
-    assert shown == empty
+    assert shown["value"] == empty
 
 
 def test_sketched_lines_are_continued_and_kept(page, photo, hole, tmp_path):
-    work, *_, mask_value, _, _, _ = page.open_photo(
-        save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png")
-    )
-    work, _, lines_value, _ = page.sketch(mask_value, work, *SETTINGS)
+    work, mask_value = opened(page, save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png"))
+    work, _, lines_shown, _ = page.sketch(mask_value, work, *SETTINGS)
     inside = pixels(hole) > 0
     assert not studio._unpack_lines(work).edges[inside].any()
 
-    work, _, lines_value, _ = page.resume(
-        mask_value, paint(lines_value, (37, 40, 58, 40), (*editor.DRAWN_COLOUR, 255)), work, *SETTINGS
+    work, _, lines_shown, _ = page.resume(
+        mask_value, paint(lines_shown["value"], (37, 40, 58, 40), (*editor.DRAWN_COLOUR, 255)), work, *SETTINGS
     )
     lines = studio._unpack_lines(work)
     assert (lines.edges[40, 37:59] == 255).all()
@@ -124,13 +127,11 @@ def test_sketched_lines_are_continued_and_kept(page, photo, hole, tmp_path):
     assert np.array_equal(lines.drawn, lines.drawn & inside)
 
     cleared = page.restore_lines(work)
-    assert cleared["layers"][0].tobytes() == lines_value["layers"][0].tobytes()
+    assert cleared["value"]["layers"][0].tobytes() == lines_shown["value"]["layers"][0].tobytes()
 
 
 def test_the_result_is_the_next_rounds_photo(page, photo, hole, tmp_path):
-    work, *_, mask_value, _, _, _ = page.open_photo(
-        save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png")
-    )
+    work, mask_value = opened(page, save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png"))
     work, *_, path = page.erase(mask_value, work, *SETTINGS)
     again, *_ = page.reuse(work)
     assert again == studio.Work(path, again.mask)
@@ -141,13 +142,13 @@ def test_the_result_is_the_next_rounds_photo(page, photo, hole, tmp_path):
 
 
 def test_nothing_painted_and_another_mask_are_errors(page, photo, hole, tmp_path):
-    work, *_, mask_value, _, _, _ = page.open_photo(save(photo, tmp_path / "photo.png"))
+    work, mask_value = opened(page, save(photo, tmp_path / "photo.png"))
     with pytest.raises(gr.Error, match="Paint over what should go first."):
         page.find(mask_value, work, *SETTINGS)
     painted = paint(mask_value, (40, 30, 59, 49))
-    work, _, lines_value, _ = page.find(painted, work, *SETTINGS)
+    work, _, lines_shown, _ = page.find(painted, work, *SETTINGS)
     with pytest.raises(gr.Error, match="Find the edges again"):
-        page.complete(paint(painted, (0, 0, 9, 9)), lines_value, work, "auto", "EdgeConnect")
+        page.complete(paint(painted, (0, 0, 9, 9)), lines_shown["value"], work, "auto", "EdgeConnect")
     with pytest.raises(gr.Error, match="`mask_image` is white everywhere"):
         page.erase(paint(painted, (0, 0, 95, 71)), work, *SETTINGS)
 
