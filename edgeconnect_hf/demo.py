@@ -17,6 +17,7 @@ _CSS = """
 .swatch {display: inline-block; width: 1.4em; height: .35em; margin: 0 .35em 0 .9em; vertical-align: middle;
   outline: 1px solid #8888}
 .swatch:first-of-type {margin-left: 0}
+.status {min-height: 56px !important}
 @media (max-width: 700px) {
   .gradio-container main {padding: 12px !important}
   #mask, #lines {height: 340px !important}
@@ -141,6 +142,7 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
                 erase = gr.Button("Erase object", variant="primary", min_width=280, elem_id="erase")
                 find = gr.Button("Find edges", min_width=100, elem_id="find")
                 sketch = gr.Button("Sketch", min_width=100, elem_id="sketch")
+            status = gr.HTML(padding=False, elem_classes="status")  # progress and errors, beside no picture
             with gr.Accordion("Mask", open=False, elem_id="mask-tools"):
                 by = gr.Slider(1, 64, 8, step=1, label="Grow or shrink by, in pixels of the photo", elem_id="by")
                 with gr.Row():
@@ -169,6 +171,7 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
                 with gr.Row():
                     complete = gr.Button("Complete", variant="primary", min_width=100, elem_id="complete")
                     resume = gr.Button("Continue lines", min_width=100, elem_id="continue")
+                lines_status = gr.HTML(padding=False, elem_classes="status")
             gr.Markdown(_LINES_HELP)
 
     with gr.Column(visible=False, elem_id="result") as result_panel:
@@ -185,14 +188,15 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
     drawn = [work, lines_panel, lines_editor, result_panel]
     painted = [work, result_panel, slider, download]
     hidden: dict[str, Any] = {"api_visibility": "private"}
-    runs: dict[str, Any] = hidden | _API
+    mask_runs: dict[str, Any] = hidden | _API | {"show_progress_on": status}
+    lines_runs: dict[str, Any] = hidden | _API | {"show_progress_on": lines_status}
 
     photo.upload(studio.open_photo, photo, opened, **hidden)
     reuse.click(studio.reuse, work, opened, **hidden)
     restart.click(studio.restart, None, opened, **hidden)
     example.click(
         lambda number: studio.open_photo(*map(str, pairs[number])), example, opened, show_progress="hidden", **hidden
-    ).then(studio.erase, [mask_editor, work, *settings], [*drawn[:3], *painted[1:]], **runs)
+    ).then(studio.erase, [mask_editor, work, *settings], [*drawn[:3], *painted[1:]], **mask_runs)
 
     for button, change in ((grow, studio.grow), (shrink, studio.shrink), (invert, studio.invert)):
         button.click(change, [mask_editor, work, by], [work, mask_editor], **hidden)
@@ -200,11 +204,11 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
     mask_editor.clear(studio.clear_mask, work, [work, mask_editor], **hidden)
     lines_editor.clear(studio.restore_lines, work, lines_editor, **hidden)
 
-    erase.click(studio.erase, [mask_editor, work, *settings], [*drawn[:3], *painted[1:]], **runs)
-    find.click(studio.find, [mask_editor, work, *settings], drawn, **runs)
-    sketch.click(studio.sketch, [mask_editor, work, *settings], drawn, **runs)
-    resume.click(studio.resume, [mask_editor, lines_editor, work, *settings], drawn, **runs)
-    complete.click(studio.complete, [mask_editor, lines_editor, work, strategy, model], painted, **runs)
+    erase.click(studio.erase, [mask_editor, work, *settings], [*drawn[:3], *painted[1:]], **mask_runs)
+    find.click(studio.find, [mask_editor, work, *settings], drawn, **mask_runs)
+    sketch.click(studio.sketch, [mask_editor, work, *settings], drawn, **mask_runs)
+    resume.click(studio.resume, [mask_editor, lines_editor, work, *settings], drawn, **lines_runs)
+    complete.click(studio.complete, [mask_editor, lines_editor, work, strategy, model], painted, **lines_runs)
 
 
 def _add_editor(name: str, colour: Any, size: int) -> gr.ImageEditor:
