@@ -140,15 +140,20 @@ def on_screen(page: Page, selector: str, points) -> list[tuple[float, float]]:
 
 
 def stroke(page: Page, selector: str, *points) -> None:
-    """Draw with the mouse, until the editor has taken it."""
+    """Draw with the mouse; again, as a person would, where the editor was still loading and dropped the stroke."""
     undo = page.locator(f"{selector} button[aria-label=Undo]")
     first, *others = on_screen(page, selector, points)
-    page.mouse.move(*first)
-    page.mouse.down()
-    for point in others:
-        page.mouse.move(*point)
-    page.mouse.up()
-    expect(undo).to_be_enabled()
+    for attempt in range(4):
+        page.mouse.move(*first)
+        page.mouse.down()
+        for point in others:
+            page.mouse.move(*point)
+        page.mouse.up()
+        try:
+            return expect(undo).to_be_enabled(timeout=PATIENCE / 4)
+        except AssertionError:
+            if attempt == 3:
+                raise
 
 
 def take(page: Page, selector: str, tool: str) -> None:
@@ -221,6 +226,7 @@ def test_paint_find_edit_complete(open_page, files, pipeline):
     # A second round starts from the result.
     page.locator("#reuse").click()
     expect(page.locator("#slider")).to_have_count(0)
+    expect(page.locator("#mask button[aria-label=Undo]")).to_be_disabled()
     wait_for_editor(page, "#mask")
     stroke(page, "#mask", (40, 40), (60, 40))
     again = click_for_result(page, "#erase")
