@@ -150,7 +150,8 @@ def stroke(page: Page, selector: str, *points) -> None:
             page.mouse.move(*point)
         page.mouse.up()
         try:
-            return expect(undo).to_be_enabled(timeout=PATIENCE / 4)
+            expect(undo).to_be_enabled(timeout=PATIENCE / 4)
+            break
         except AssertionError:
             if attempt == 3:
                 raise
