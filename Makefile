@@ -3,18 +3,26 @@ PYTHON ?= python3
 VENV := $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 
-.PHONY: inpaint test test-slow quality format
+.PHONY: inpaint test test-slow chromium quality format
 
 inpaint: $(VENV)/.edgeconnect
 	$(BIN)/edgeconnect inpaint examples/facade.jpg examples/facade_mask.png -o repaired.png
 	@echo "The signs of examples/facade.jpg are gone: see repaired.png"
 
 # Two workers of one thread each; files stay together, as they share what is costly to set up.
-test: $(VENV)/.edgeconnect-dev
+test: $(VENV)/.edgeconnect-dev chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
 
-test-slow: $(VENV)/.edgeconnect-dev
+test-slow: $(VENV)/.edgeconnect-dev chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+
+# The page's tests drive the system's browser; without one they are skipped, and say so.
+chromium:
+	@if ! command -v chromium chromium-browser google-chrome >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium \
+				|| echo "Chromium could not be installed: the page's tests are skipped."; \
+		else echo "No Chromium: the page's tests are skipped. Install it with: apt-get install chromium"; fi; fi
 
 quality: $(VENV)/.edgeconnect-dev
 	$(BIN)/ruff check .
@@ -33,5 +41,5 @@ $(VENV)/.edgeconnect: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.edgeconnect-dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable ".[train,onnx,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[demo,train,onnx,dev]"
 	@touch $@ $(VENV)/.edgeconnect

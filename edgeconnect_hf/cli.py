@@ -1,4 +1,4 @@
-"""The command line: `edgeconnect inpaint | edges | convert | export | push`."""
+"""The command line: `edgeconnect inpaint | edges | convert | export | push | demo`."""
 
 import argparse
 import os
@@ -51,6 +51,9 @@ examples:
   edgeconnect export my-model/ my-model/ --format onnx
   edgeconnect push my-model/ user/model
       share a model on the Hub, with ONNX files beside its weights
+
+  edgeconnect demo
+      the web page: paint a mask, see the lines, edit them, complete
 """
 
 
@@ -126,6 +129,11 @@ def _parser() -> argparse.ArgumentParser:
     push.add_argument("repo_id", metavar="REPO", help="user/model; made where it is missing")
     push.add_argument("--private", action="store_true", help="make it private, if it is made now")
     push.add_argument("--message", metavar="M", help="commit message")
+
+    demo = commands.add_parser("demo", help="start the web page on this machine")
+    demo.set_defaults(run=_demo)
+    demo.add_argument("--port", type=int, metavar="P", help="default: the first free one from 7860")
+    _add_model_arguments(demo)
     return parser
 
 
@@ -152,15 +160,19 @@ def _add_picture_arguments(parser: argparse.ArgumentParser, output_help: str) ->
     lines.add_argument("--known-edges", type=Path, metavar="E", help="lines of the known part, in place of Canny's")
     lines.add_argument("--edge-hints", type=Path, metavar="E", help="a few lines drawn in the hole, to be continued")
     lines.add_argument("--sigma", type=float, default=2.0, help="Canny's sigma; larger: fewer lines (default: 2)")
-    model = parser.add_argument_group("model")
-    model.add_argument("--model", metavar="M", help="model folder, or user/model on the Hub (default: the bundled one)")
-    model.add_argument(
+    parser.add_argument(
         "--strategy",
         choices=("auto", "original", "crop", "resize"),
         default="auto",
         help="on the whole picture (original), in windows around the holes (crop), in windows made as small as the "
         "training pictures (resize), or windows made smaller only around large holes (auto, the default)",
     )
+    _add_model_arguments(parser)
+
+
+def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    model = parser.add_argument_group("model")
+    model.add_argument("--model", metavar="M", help="model folder, or user/model on the Hub (default: the bundled one)")
     model.add_argument(
         "--dtype",
         choices=("auto", "fp32", "bf16", "fp16"),
@@ -209,6 +221,18 @@ def _push(args: argparse.Namespace) -> int:
     from .hub import push_folder
 
     print(push_folder(args.folder, args.repo_id, private=args.private or None, commit_message=args.message))
+    return 0
+
+
+def _demo(args: argparse.Namespace) -> int:
+    try:
+        from .demo import build_demo, launch
+    except ModuleNotFoundError as error:
+        if error.name != "gradio":
+            raise
+        raise ValueError("`edgeconnect demo` needs Gradio: pip install 'edgeconnect-hf[demo]'.") from None
+
+    launch(build_demo(_load_pipeline(args)), host="127.0.0.1", port=args.port)
     return 0
 
 

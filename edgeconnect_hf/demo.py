@@ -1,0 +1,267 @@
+"""The page: paint a mask, see the lines, edit them, complete. Needs the extra `demo`."""
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from . import editor
+from .pipeline import EdgeConnectPipeline
+from .regions import STRATEGIES
+from .studio import FILE_AGE, MAX_MEGABYTES, MAX_MEGAPIXELS, TIME_LIMIT, Studio
+
+MAX_WAITING = 20  # requests in the queue; the next is turned away
+
+_CSS = """
+.gradio-container {width: 100% !important; max-width: 1280px !important; margin: 0 auto !important}
+.swatch {display: inline-block; width: 1.4em; height: .35em; margin: 0 .35em 0 .9em; vertical-align: middle;
+  outline: 1px solid #8888}
+.swatch:first-of-type {margin-left: 0}
+.status {min-height: 56px !important}
+@media (max-width: 700px) {
+  .gradio-container main {padding: 12px !important}
+  #mask, #lines {height: 340px !important}
+}
+"""
+
+# Gradio's semi-bold file lacks most letters; its bold one is whole.
+_THEME = gr.themes.Default(
+    font=[gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)), "ui-sans-serif", "system-ui", "sans-serif"]
+)
+
+_HEADING = """# EdgeConnect
+Paint over what should not be in a photo. EdgeConnect draws the missing lines, you correct them, it paints between them.
+"""
+
+_LEGEND = (
+    f'<span class="swatch" style="background:{editor.hex_colour(editor.KNOWN_COLOUR)}"></span>found in the photo'
+    f'<span class="swatch" style="background:{editor.hex_colour(editor.IMAGINED_COLOUR)}"></span>imagined in the hole'
+    f'<span class="swatch" style="background:{editor.hex_colour(editor.DRAWN_COLOUR)}"></span>drawn by you'
+)
+
+_LINES_HELP = """
+**Find edges** shows the lines the hole will be painted from: draw what is missing, erase what is wrong, then
+**Complete**. Or **Sketch**: draw a few lines first, and **Continue lines** adds what goes with them.
+**Erase object** does it all in one go.
+"""
+
+_ABOUT = f"""
+**How it works.** Canny's detector finds the lines of what is known; a first network imagines those of the hole; a
+second one paints the hole from the lines and the colours around it
+([EdgeConnect, Nazeri et al., 2019](https://arxiv.org/abs/1901.00212)). Pixels outside the hole come back exactly as
+they were, at the photo's own size; the editors show a smaller copy.
+
+**Limits.** Small holes come out best. Text, faces and people are not in its reach, nor photos unlike those the model
+was trained on. Photos up to {MAX_MEGABYTES} MB and {MAX_MEGAPIXELS} megapixels, {TIME_LIMIT} seconds a step; files are
+deleted after {FILE_AGE // 3600} hours.
+"""
+
+_API: dict[str, Any] = {
+    "concurrency_limit": 1,
+    "concurrency_id": "model",
+}  # the networks use all cores: one request at a time
+
+
+def build_demo(
+    pipeline: EdgeConnectPipeline | dict[str, EdgeConnectPipeline], examples: Path | None = None
+) -> gr.Blocks:
+    """Lay out the page.
+
+    Args:
+        pipeline: the pipeline to use; or several, by the names under which the page offers them.
+        examples (`Path`, *optional*): folder of example photos, `NAME.jpg` each with its mask `NAME_mask.png`.
+
+    Returns:
+        The app; `launch` starts it.
+    """
+    studio = Studio(pipeline if isinstance(pipeline, dict) else {"EdgeConnect": pipeline})
+    with gr.Blocks(title="EdgeConnect", analytics_enabled=False, delete_cache=(600, FILE_AGE)) as demo:
+        demo.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
+        with gr.Column(visible=False):  # first, so that its endpoints have the plain names
+            _add_api(studio)
+        gr.Markdown(_HEADING)
+        _add_page(studio, examples)
+        gr.Markdown(_ABOUT)
+    return demo
+
+
+def launch(demo: gr.Blocks, host: str | None = None, port: int | None = None, block: bool = True) -> str:
+    """Serve the page.
+
+    Args:
+        demo: from `build_demo`.
+        host (`str`, *optional*): address to listen on; Gradio's default is this machine only, on a Space all.
+        port (`int`, *optional*): the first free one from 7860 by default.
+        block (`bool`): return only when the server ends.
+
+    Returns:
+        The page's address.
+    """
+    _, url, _ = demo.launch(
+        server_name=host,
+        server_port=port,
+        prevent_thread_lock=not block,
+        css=_CSS,
+        theme=_THEME,
+        max_file_size=MAX_MEGABYTES * gr.FileSize.MB,
+        show_error=True,
+        ssr_mode=False,
+        footer_links=["api", "settings"],
+        quiet=not block,
+    )
+    return url
+
+
+def _add_page(studio: Studio, examples: Path | None) -> None:
+    work = gr.State(time_to_live=FILE_AGE)
+    with gr.Column() as start:
+        photo = gr.Image(
+            label="Photo",
+            type="filepath",
+            image_mode=None,  # the file as it came
+            sources=["upload", "clipboard"],
+            height=320,
+            elem_id="photo",
+            placeholder="# Drop a photo here\nor click to pick one, or paste it",
+        )
+        pairs = _find_examples(examples)
+        example = gr.Dataset(
+            components=[gr.Image(visible=False)],
+            samples=[[str(pair[0])] for pair in pairs],
+            type="index",
+            label="Or try one of these: it is repaired at once",
+            visible=bool(pairs),
+            elem_id="examples",
+        )
+
+    with gr.Row(visible=False, elem_id="workspace") as workspace:
+        with gr.Column(min_width=340):
+            gr.Markdown("### 1 · Paint over what should go")
+            mask_editor = _add_editor("mask", (editor.hex_colour(editor.MASK_COLOUR), editor.MASK_OPACITY), 16)
+            with gr.Row():
+                erase = gr.Button("Erase object", variant="primary", min_width=280, elem_id="erase")
+                find = gr.Button("Find edges", min_width=100, elem_id="find")
+                sketch = gr.Button("Sketch", min_width=100, elem_id="sketch")
+            status = gr.HTML(padding=False, elem_classes="status")  # progress and errors, beside no picture
+            with gr.Accordion("Mask", open=False, elem_id="mask-tools"):
+                by = gr.Slider(1, 64, 8, step=1, label="Grow or shrink by, in pixels of the photo", elem_id="by")
+                with gr.Row():
+                    grow = gr.Button("Grow", min_width=80, elem_id="grow")
+                    shrink = gr.Button("Shrink", min_width=80, elem_id="shrink")
+                    invert = gr.Button("Invert", min_width=80, elem_id="invert")
+                    upload = gr.UploadButton("Upload", min_width=80, file_types=["image"], elem_id="upload-mask")
+            with gr.Accordion("Advanced", open=False, elem_id="advanced"):
+                sigma = gr.Slider(0.5, 5, 2, step=0.1, label="Canny's sigma: larger, fewer lines", elem_id="sigma")
+                strategy = gr.Dropdown(
+                    STRATEGIES,
+                    value="auto",
+                    label="Strategy",
+                    info="auto: windows around the holes, smaller around large ones. crop: never smaller. resize: as "
+                    "small as the training pictures. original: the whole photo.",
+                )
+                model = gr.Dropdown(
+                    studio.models, value=studio.models[0], label="Model", visible=len(studio.models) > 1
+                )
+            restart = gr.Button("New photo", size="sm", variant="secondary", elem_id="restart")
+        with gr.Column(min_width=340):
+            gr.Markdown("### 2 · Draw and erase lines")
+            with gr.Column(visible=False) as lines_panel:
+                lines_editor = _add_editor("lines", editor.hex_colour(editor.DRAWN_COLOUR), 2)
+                gr.HTML(_LEGEND)
+                with gr.Row():
+                    complete = gr.Button("Complete", variant="primary", min_width=100, elem_id="complete")
+                    resume = gr.Button("Continue lines", min_width=100, elem_id="continue")
+                lines_status = gr.HTML(padding=False, elem_classes="status")
+            gr.Markdown(_LINES_HELP)
+
+    with gr.Column(visible=False, elem_id="result") as result_panel:
+        gr.Markdown("### 3 · Before and after")
+        slider = gr.ImageSlider(
+            show_label=False, format="png", max_height=560, interactive=False, buttons=["fullscreen"], elem_id="slider"
+        )
+        with gr.Row():
+            download = gr.DownloadButton("Download at full size", variant="primary", elem_id="download")
+            reuse = gr.Button("Use result as input", elem_id="reuse")
+
+    settings = [sigma, strategy, model]
+    opened = [work, start, workspace, mask_editor, lines_panel, result_panel, photo]
+    drawn = [work, lines_panel, lines_editor, result_panel]
+    painted = [work, result_panel, slider, download]
+    hidden: dict[str, Any] = {"api_visibility": "private"}
+    mask_runs: dict[str, Any] = hidden | _API | {"show_progress_on": status}
+    lines_runs: dict[str, Any] = hidden | _API | {"show_progress_on": lines_status}
+
+    photo.upload(studio.open_photo, photo, opened, **hidden)
+    reuse.click(studio.reuse, work, opened, **hidden)
+    restart.click(studio.restart, None, opened, **hidden)
+    example.click(
+        lambda number: studio.open_photo(*map(str, pairs[number])), example, opened, show_progress="hidden", **hidden
+    ).then(studio.erase, [mask_editor, work, *settings], [*drawn[:3], *painted[1:]], **mask_runs)
+
+    for button, change in ((grow, studio.grow), (shrink, studio.shrink), (invert, studio.invert)):
+        button.click(change, [mask_editor, work, by], [work, mask_editor], **hidden)
+    upload.upload(studio.upload_mask, [upload, work], [work, mask_editor], **hidden)
+    mask_editor.clear(studio.clear_mask, work, [work, mask_editor], **hidden)
+    lines_editor.clear(studio.restore_lines, work, lines_editor, **hidden)
+
+    erase.click(studio.erase, [mask_editor, work, *settings], [*drawn[:3], *painted[1:]], **mask_runs)
+    find.click(studio.find, [mask_editor, work, *settings], drawn, **mask_runs)
+    sketch.click(studio.sketch, [mask_editor, work, *settings], drawn, **mask_runs)
+    resume.click(studio.resume, [mask_editor, lines_editor, work, *settings], drawn, **lines_runs)
+    complete.click(studio.complete, [mask_editor, lines_editor, work, strategy, model], painted, **lines_runs)
+
+
+def _add_editor(name: str, colour: Any, size: int) -> gr.ImageEditor:
+    return gr.ImageEditor(
+        type="pil",
+        format="png",  # webp would grey the lines
+        sources=(),
+        layers=False,
+        transforms=(),
+        eraser=gr.Eraser(default_size=max(size, 6)),
+        brush=gr.Brush(default_size=size, colors=[colour], default_color=colour, color_mode="fixed"),
+        show_label=False,
+        buttons=["fullscreen"],
+        height=420,
+        elem_id=name,
+    )
+
+
+def _find_examples(folder: Path | None) -> list[tuple[Path, Path]]:
+    """Photos of the folder and their masks."""
+    if folder is None:
+        return []
+    return [
+        (mask.with_name(mask.name.replace("_mask.png", ".jpg")), mask) for mask in sorted(folder.glob("*_mask.png"))
+    ]
+
+
+def _add_api(studio: Studio) -> None:
+    """The endpoints for programs. Their components only give types; no page shows them."""
+
+    def picture(label: str) -> gr.Image:
+        return gr.Image(label=label, type="filepath", image_mode=None, format="png")
+
+    image = picture("photo")
+    mask_image = picture("white where to repaint, of the photo's size")
+    edges = picture("the whole line map, white on black, of the photo's size")
+    edge_hints = picture("a few lines in the hole for the edge generator to continue, white on black")
+    sigma = gr.Number(2.0, label="Canny's sigma, above 0; larger, fewer lines")
+    strategy = gr.Dropdown(STRATEGIES, value="auto", label="where to work")
+    lines, repaired = picture("lines, white on black, of the photo's size"), picture("the repaired photo, PNG")
+    button = gr.Button()
+    button.click(
+        studio.api_generate_edges,
+        [image, mask_image, sigma, strategy, edge_hints],
+        lines,
+        api_name="generate_edges",
+        **_API,
+    )
+    button.click(studio.api_complete, [image, mask_image, edges, strategy], repaired, api_name="complete", **_API)
+    button.click(
+        studio.api_inpaint,
+        [image, mask_image, sigma, strategy, edge_hints],
+        [repaired, lines],
+        api_name="inpaint",
+        **_API,
+    )

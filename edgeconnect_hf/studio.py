@@ -1,0 +1,352 @@
+"""What the page's buttons and the API's endpoints do: files and editors in, files and editors out."""
+
+import importlib.util
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeAlias, cast
+
+import cv2
+import gradio as gr
+import numpy as np
+import torch
+from gradio.utils import get_upload_folder
+from PIL import Image, UnidentifiedImageError
+
+from . import editor
+from .pipeline import EdgeConnectPipeline
+
+MAX_MEGABYTES = 30
+MAX_MEGAPIXELS = 25
+TIME_LIMIT = 60  # seconds of one step
+FILE_AGE = 7200  # seconds that uploads and results are kept
+
+EditorValue: TypeAlias = dict[str, Any]
+Update: TypeAlias = Any  # of a component
+
+
+@dataclass(frozen=True)
+class Work:
+    """What one visitor is at. Planes are kept as PNG files in memory, a thousandth of their size.
+
+    Args:
+        photo (`str`): the file as it was uploaded.
+        mask (`bytes`): what the mask editor was shown, at full size.
+        lines (`tuple[bytes, ...]`, *optional*): what the lines editor was shown: `Lines`' three planes.
+        result (`str`, *optional*): the last result's file.
+    """
+
+    photo: str
+    mask: bytes
+    lines: tuple[bytes, ...] | None = None
+    result: str | None = None
+
+
+class Studio:
+    """Handlers of the page and of the API, around one pipeline or several.
+
+    Args:
+        pipelines: by the names under which the page offers them; the first is the API's.
+    """
+
+    def __init__(self, pipelines: dict[str, EdgeConnectPipeline]):
+        self.pipelines = pipelines
+        self.models = list(pipelines)
+        self._call = _on_gpu(self._call_pipeline)
+
+    # Photo
+
+    def open_photo(self, path: str | None, mask_path: str | None = None) -> tuple[Update, ...]:
+        if path is None:
+            raise gr.Error("No photo came.", title="Photo")
+        photo = _open(path, "photo")
+        mask = np.zeros(editor.upright_size(photo), bool) if mask_path is None else _open_mask(mask_path, photo)
+        work = Work(path, _pack(mask))
+        value = _show(editor.show_photo(photo), editor.mask_layer(mask))
+        return work, _visible(False), _visible(True), value, _visible(False), _visible(False), None
+
+    def reuse(self, work: Work) -> tuple[Update, ...]:
+        return self.open_photo(work.result)
+
+    def restart(self) -> tuple[Update, ...]:
+        return None, _visible(True), _visible(False), None, _visible(False), _visible(False), None
+
+    # Mask
+
+    def grow(self, mask_value: EditorValue, work: Work, by: int) -> tuple[Work, EditorValue]:
+        return self._show_mask(editor.resize_mask(_mask(mask_value, work), by), work)
+
+    def shrink(self, mask_value: EditorValue, work: Work, by: int) -> tuple[Work, EditorValue]:
+        return self._show_mask(editor.resize_mask(_mask(mask_value, work), -by), work)
+
+    def invert(self, mask_value: EditorValue, work: Work, by: int) -> tuple[Work, EditorValue]:
+        return self._show_mask(~_mask(mask_value, work), work)
+
+    def upload_mask(self, path: str, work: Work) -> tuple[Work, EditorValue]:
+        return self._show_mask(_open_mask(path, _open(work.photo, "photo")), work)
+
+    def clear_mask(self, work: Work) -> tuple[Work, EditorValue]:
+        return self._show_mask(np.zeros_like(_unpack(work.mask)), work)
+
+    def _show_mask(self, mask: editor.Bools, work: Work) -> tuple[Work, EditorValue]:
+        photo = editor.show_photo(_open(work.photo, "photo"))
+        return replace(work, mask=_pack(mask)), _show(photo, editor.mask_layer(mask))
+
+    # Lines
+
+    def find(
+        self,
+        mask_value: EditorValue,
+        work: Work,
+        sigma: float,
+        strategy: str,
+        model: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008  (Gradio's way to ask for it)
+    ) -> tuple[Update, ...]:
+        progress(0.2, desc="Finding edges")
+        photo, mask = _open(work.photo, "photo"), _painted_mask(mask_value, work)
+        edges = self._generate_edges(model, photo, mask, sigma=sigma, strategy=strategy)
+        return self._show_lines(photo, editor.Lines(edges, np.zeros_like(mask), mask), work)
+
+    def sketch(
+        self,
+        mask_value: EditorValue,
+        work: Work,
+        sigma: float,
+        strategy: str,
+        model: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[Update, ...]:
+        progress(0.2, desc="Finding the lines around the hole")
+        photo, mask = _open(work.photo, "photo"), _painted_mask(mask_value, work)
+        edges = self._generate_edges(model, photo, mask, sigma=sigma, strategy=strategy) * ~mask
+        return self._show_lines(photo, editor.Lines(edges, np.zeros_like(mask), mask), work)
+
+    def resume(
+        self,
+        mask_value: EditorValue,
+        lines_value: EditorValue,
+        work: Work,
+        sigma: float,
+        strategy: str,
+        model: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[Update, ...]:
+        progress(0.2, desc="Continuing your lines")
+        photo, lines = _open(work.photo, "photo"), _edited_lines(mask_value, lines_value, work)
+        edges = self._generate_edges(
+            model,
+            photo,
+            lines.mask,
+            known_edges=lines.edges,
+            edge_hints=lines.edges * lines.drawn,
+            sigma=sigma,
+            strategy=strategy,
+        )
+        return self._show_lines(photo, replace(lines, edges=edges), work)
+
+    def restore_lines(self, work: Work) -> EditorValue:
+        lines = _unpack_lines(work)
+        background = editor.lines_background(editor.show_photo(_open(work.photo, "photo")), lines.mask)
+        return _show(background, editor.lines_layer(lines))
+
+    def _show_lines(self, photo: Image.Image, lines: editor.Lines, work: Work) -> tuple[Update, ...]:
+        background = editor.lines_background(editor.show_photo(photo), lines.mask)
+        planes = tuple(map(_pack, (lines.edges, lines.drawn, lines.mask)))
+        value = _show(background, editor.lines_layer(lines))
+        return replace(work, lines=planes), _visible(True), value, _visible(False)
+
+    # Result
+
+    def complete(
+        self,
+        mask_value: EditorValue,
+        lines_value: EditorValue,
+        work: Work,
+        strategy: str,
+        model: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[Update, ...]:
+        progress(0.2, desc="Painting between the lines")
+        photo, lines = _open(work.photo, "photo"), _edited_lines(mask_value, lines_value, work)
+        repaired = self._complete(model, photo, lines.mask, lines.edges, strategy=strategy)
+        return self._show_result(photo, repaired, work)
+
+    def erase(
+        self,
+        mask_value: EditorValue,
+        work: Work,
+        sigma: float,
+        strategy: str,
+        model: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[Update, ...]:
+        progress(0.1, desc="Finding edges")
+        photo, mask = _open(work.photo, "photo"), _painted_mask(mask_value, work)
+        edges = self._generate_edges(model, photo, mask, sigma=sigma, strategy=strategy)
+        work, *shown, _ = self._show_lines(photo, editor.Lines(edges, np.zeros_like(mask), mask), work)
+        progress(0.5, desc="Painting between the lines")
+        repaired = self._complete(model, photo, mask, edges, strategy=strategy)
+        work, *painted = self._show_result(photo, repaired, work)
+        return work, *shown, *painted
+
+    def _show_result(self, photo: Image.Image, repaired: Image.Image, work: Work) -> tuple[Update, ...]:
+        path = _save(repaired, f"{Path(work.photo).stem.removesuffix('_repaired')}_repaired")
+        slider = editor.show_photo(photo), editor.show_photo(repaired)
+        return replace(work, result=path), _visible(True), slider, path
+
+    # API
+
+    def api_generate_edges(
+        self, image: str, mask_image: str, sigma: float = 2.0, strategy: str = "auto", edge_hints: str | None = None
+    ) -> str:
+        """Known lines around the holes and imagined ones in them, for a program or a person to edit."""
+        photo, mask = _open(image, "image"), _open(mask_image, "mask_image")
+        maps = {} if edge_hints is None else {"edge_hints": _open(edge_hints, "edge_hints")}
+        edges = self._generate_edges(self.models[0], photo, mask, sigma=sigma, strategy=strategy, **maps)
+        return _save(Image.fromarray(edges), "lines")
+
+    def api_complete(self, image: str, mask_image: str, edges: str, strategy: str = "auto") -> str:
+        """Paint the holes from the lines in `edges` and the colours around."""
+        photo, mask, lines = _open(image, "image"), _open(mask_image, "mask_image"), _open(edges, "edges")
+        return _save(self._complete(self.models[0], photo, mask, lines, strategy=strategy), "repaired")
+
+    def api_inpaint(
+        self, image: str, mask_image: str, sigma: float = 2.0, strategy: str = "auto", edge_hints: str | None = None
+    ) -> tuple[str, str]:
+        """Draw the missing lines, then paint between them: the repaired photo and the lines it was painted from."""
+        lines = self.api_generate_edges(image, mask_image, sigma, strategy, edge_hints)
+        return self.api_complete(image, mask_image, lines, strategy), lines
+
+    # The pipeline
+
+    def _generate_edges(self, model: str, photo: Image.Image, mask: Any, **options: Any) -> editor.Bytes:
+        return np.asarray(self._run(model, "generate_edges", photo, mask, **options))
+
+    def _complete(self, model: str, photo: Image.Image, mask: Any, edges: Any, **options: Any) -> Image.Image:
+        return self._run(model, "complete", photo, mask, edges, **options)
+
+    def _run(self, model: str, method: str, *pictures: Any, **options: Any) -> Image.Image:
+        """One of the pipeline's two halves, its errors as toasts."""
+        try:
+            return self._call(model, method, pictures, options)
+        except (ValueError, TypeError, TimeoutError) as error:
+            raise gr.Error(str(error), title="That does not work") from error
+
+    def _call_pipeline(self, model: str, method: str, pictures: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        pipeline = self.pipelines[model]
+        with _time_limit(pipeline):
+            return getattr(pipeline, method)(*pictures, **options)[0]
+
+
+def _on_gpu(function: Callable[..., Any]) -> Callable[..., Any]:
+    """On ZeroGPU hardware, where `spaces` is installed, calls hold a GPU; elsewhere nothing changes."""
+    if importlib.util.find_spec("spaces") is None:
+        return function
+    import spaces
+
+    return spaces.GPU(duration=TIME_LIMIT)(function)
+
+
+@contextmanager
+def _time_limit(pipeline: EdgeConnectPipeline) -> Iterator[None]:
+    """End the networks' work at the next layer once the time is over. One request runs at a time."""
+    deadline = time.monotonic() + TIME_LIMIT
+
+    def check(module: torch.nn.Module, inputs: Any) -> None:
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"This took over {TIME_LIMIT} seconds. A smaller hole or strategy 'auto' is faster.")
+
+    networks = [network for network in pipeline.components.values() if isinstance(network, torch.nn.Module)]
+    hooks = [layer.register_forward_pre_hook(check) for network in networks for layer in network.modules()]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _open(path: str, name: str) -> Image.Image:
+    """Read a picture wholly, unless it is too large."""
+    try:
+        with Image.open(path) as image:
+            if image.width * image.height > MAX_MEGAPIXELS * 1e6:
+                raise gr.Error(
+                    f"The {name} is {image.width}x{image.height}; up to {MAX_MEGAPIXELS} megapixels fit.",
+                    title="Too large",
+                )
+            image.load()
+            return image
+    except FileNotFoundError:
+        raise gr.Error(f"The {name} is gone: files are deleted after {FILE_AGE // 3600} hours.") from None
+    except UnidentifiedImageError:
+        raise gr.Error(f"The {name} is not a picture of a known format.") from None
+    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNG chunks
+        raise gr.Error(f"The {name} cannot be decoded: {error}.") from error
+
+
+def _open_mask(path: str, photo: Image.Image) -> editor.Bools:
+    """A mask's file, brought to the photo's size without blur."""
+    mask = _open(path, "mask").convert("L")
+    height, width = editor.upright_size(photo)
+    return np.asarray(mask.resize((width, height), Image.Resampling.NEAREST)) >= 128
+
+
+def _save(image: Image.Image, name: str) -> str:
+    """Write a PNG where Gradio serves it from and clears it away."""
+    folder = Path(get_upload_folder())
+    folder.mkdir(parents=True, exist_ok=True)
+    path = Path(tempfile.mkdtemp(dir=folder)) / f"{name}.png"
+    image.save(path, compress_level=1)  # a fifth of the time for a tenth more bytes
+    return str(path)
+
+
+def _mask(mask_value: EditorValue, work: Work) -> editor.Bools:
+    return editor.read_mask(mask_value["layers"], _unpack(work.mask))
+
+
+def _painted_mask(mask_value: EditorValue, work: Work) -> editor.Bools:
+    mask = _mask(mask_value, work)
+    if not mask.any():
+        raise gr.Error("Paint over what should go first.", title="Nothing is painted")
+    return mask
+
+
+def _edited_lines(mask_value: EditorValue, lines_value: EditorValue, work: Work) -> editor.Lines:
+    lines = _unpack_lines(work)
+    if not np.array_equal(_mask(mask_value, work), lines.mask):
+        raise gr.Error("You painted on since these lines were found. Find the edges again.", title="Other mask")
+    return editor.read_lines(lines_value["layers"], lines)
+
+
+def _unpack_lines(work: Work) -> editor.Lines:
+    edges, drawn, mask = work.lines or ()
+    return editor.Lines(_decode(edges), _unpack(drawn), _unpack(mask))
+
+
+def _pack(plane: Any) -> bytes:
+    """`[H,W]` uint8, or bool as 0 and 255, to a PNG file."""
+    plane = plane.astype(np.uint8) * np.uint8(255) if plane.dtype == bool else plane
+    return cv2.imencode(".png", plane, [cv2.IMWRITE_PNG_COMPRESSION, 1])[1].tobytes()
+
+
+def _unpack(png: bytes) -> editor.Bools:
+    return _decode(png) > 0
+
+
+def _decode(png: bytes) -> editor.Bytes:
+    return cast("editor.Bytes", cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE))
+
+
+def _show(background: Image.Image, layer: Image.Image) -> Update:
+    """What makes an editor show both. On a canvas of another size it would misplace the layer at the first stroke."""
+    composite = Image.alpha_composite(background.convert("RGBA"), layer)
+    value = {"background": background, "layers": [layer], "composite": composite}
+    return gr.update(value=value, canvas_size=background.size)
+
+
+def _visible(visible: bool) -> Update:
+    return gr.update(visible=visible)

@@ -1,0 +1,189 @@
+"""The page's buttons without a page: exactness, the ways to go wrong, the limits."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+
+gr = pytest.importorskip("gradio", reason="the page needs the extra `demo`")
+
+from edgeconnect_hf import editor, studio  # noqa: E402
+
+SETTINGS = (2.0, "auto", "EdgeConnect")
+
+
+@pytest.fixture
+def page(tiny_pipeline, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    return studio.Studio({"EdgeConnect": tiny_pipeline})
+
+
+def save(image: Image.Image, path: Path, **options) -> str:
+    image.save(path, **options)
+    return str(path)
+
+
+def opened(page: studio.Studio, *paths: str):
+    """Open a photo, and its mask; gives the work and what the mask editor gives back, untouched."""
+    work, _, _, shown, *_ = page.open_photo(*paths)
+    return work, shown["value"]
+
+
+def paint(value: dict, box: tuple[int, int, int, int], colour=(*editor.MASK_COLOUR, 153)) -> dict:
+    """What an editor gives back once it was painted on."""
+    layer = value["layers"][0].copy()
+    ImageDraw.Draw(layer).rectangle(box, fill=colour)
+    return {**value, "layers": [layer]}
+
+
+def noise(mode: str, size: tuple[int, int]) -> Image.Image:
+    channels = len(Image.new(mode, (1, 1)).getbands())
+    pixels = np.random.default_rng(0).integers(0, 256, (size[1], size[0], channels), np.uint8)
+    return Image.fromarray(pixels if channels > 1 else pixels[..., 0], mode)
+
+
+def pixels(path_or_image) -> np.ndarray:
+    image = path_or_image if isinstance(path_or_image, Image.Image) else Image.open(path_or_image)
+    return np.asarray(image)
+
+
+def test_twelve_megapixels_stay_exact_outside_the_hole(page, tmp_path):
+    photo = noise("RGB", (400, 300)).resize((4000, 3000))
+    work, mask_value = opened(page, save(photo, tmp_path / "large.png", compress_level=1))
+    assert mask_value["background"].size == (1024, 768)
+    mask_value = paint(mask_value, (500, 400, 540, 430))
+    work, _, lines_shown, _ = page.find(mask_value, work, *SETTINGS)
+    lines_value = paint(lines_shown["value"], (505, 410, 530, 411), (*editor.DRAWN_COLOUR, 255))
+    work, _, (before, after), path = page.complete(mask_value, lines_value, work, "auto", "EdgeConnect")
+
+    repaired = pixels(path)
+    assert repaired.shape == (3000, 4000, 3)
+    changed = (repaired != pixels(photo)).any(axis=2)
+    rows, columns = np.nonzero(changed)
+    # The painted box of the shown size covers these pixels of the full one.
+    assert 400 * 3000 / 768 - 1 <= rows.min() <= rows.max() <= 431 * 3000 / 768
+    assert 500 * 4000 / 1024 - 1 <= columns.min() <= columns.max() <= 541 * 4000 / 1024
+    assert changed.sum() > 10000
+    assert before.size == after.size == (1024, 768)
+
+
+@pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
+def test_modes_come_back_as_they_came(page, tmp_path, mode):
+    photo = noise(mode, (120, 90))
+    work, mask_value = opened(page, save(photo, tmp_path / "photo.png"))
+    _, _, lines_shown, _, _, path = page.erase(paint(mask_value, (40, 30, 59, 49)), work, *SETTINGS)
+    result = Image.open(path)
+    assert (result.mode, result.size) == (mode, photo.size)
+    outside = np.ones((90, 120), bool)
+    outside[30:50, 40:60] = False
+    assert np.array_equal(pixels(result)[outside], pixels(photo)[outside])
+    assert lines_shown["value"]["background"].size == photo.size
+
+
+def test_a_sideways_photo_is_painted_and_returned_upright(page, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = save(noise("RGB", (120, 90)), tmp_path / "sideways.png", exif=exif)
+    work, mask_value = opened(page, path)
+    *_, result = page.erase(paint(mask_value, (40, 30, 49, 39)), work, *SETTINGS)
+    upright = pixels(Image.open(path).transpose(Image.Transpose.ROTATE_270))
+    changed = (pixels(result) != upright).any(axis=2)
+    assert changed[30:40, 40:50].any()
+    assert changed.sum() == changed[30:40, 40:50].sum()
+
+
+def test_masks_grow_shrink_invert_upload_and_clear(page, photo, hole, tmp_path):
+    work, empty = opened(page, save(photo, tmp_path / "photo.png"))
+    work, shown = page.upload_mask(save(hole.resize((48, 36)), tmp_path / "mask.png"), work)
+    uploaded = editor.read_mask(shown["value"]["layers"], studio._unpack(work.mask))
+    assert np.array_equal(uploaded, pixels(hole.resize((48, 36)).resize(hole.size, Image.Resampling.NEAREST)) >= 128)
+
+    work, shown = page.grow(paint(shown["value"], (0, 0, 4, 4)), work, 3)
+    grown = studio._unpack(work.mask)
+    assert grown[:5, :5].all()
+    assert grown.sum() > uploaded.sum() + 25
+    work, shown = page.shrink(shown["value"], work, 3)
+    assert (studio._unpack(work.mask) >= uploaded).all()
+    work, shown = page.invert(shown["value"], work, 3)
+    assert not (studio._unpack(work.mask) & uploaded).any()
+    work, shown = page.clear_mask(work)
+    assert shown["value"] == empty
+
+
+def test_sketched_lines_are_continued_and_kept(page, photo, hole, tmp_path):
+    work, mask_value = opened(page, save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png"))
+    work, _, lines_shown, _ = page.sketch(mask_value, work, *SETTINGS)
+    inside = pixels(hole) > 0
+    assert not studio._unpack_lines(work).edges[inside].any()
+
+    work, _, lines_shown, _ = page.resume(
+        mask_value, paint(lines_shown["value"], (37, 40, 58, 40), (*editor.DRAWN_COLOUR, 255)), work, *SETTINGS
+    )
+    lines = studio._unpack_lines(work)
+    assert (lines.edges[40, 37:59] == 255).all()
+    assert (lines.edges[inside] > 0).sum() > 22  # the edge generator's
+    assert np.array_equal(lines.drawn, lines.drawn & inside)
+
+    cleared = page.restore_lines(work)
+    assert cleared["value"]["layers"][0].tobytes() == lines_shown["value"]["layers"][0].tobytes()
+
+
+def test_the_result_is_the_next_rounds_photo(page, photo, hole, tmp_path):
+    work, mask_value = opened(page, save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png"))
+    work, *_, path = page.erase(mask_value, work, *SETTINGS)
+    again, *_ = page.reuse(work)
+    assert again == studio.Work(path, again.mask)
+    assert not studio._unpack(again.mask).any()
+    assert Path(path).name == "photo_repaired.png"
+    *_, second = page.erase(mask_value, again, *SETTINGS)
+    assert Path(second).name == "photo_repaired.png"
+
+
+def test_nothing_painted_and_another_mask_are_errors(page, photo, hole, tmp_path):
+    work, mask_value = opened(page, save(photo, tmp_path / "photo.png"))
+    with pytest.raises(gr.Error, match="Paint over what should go first."):
+        page.find(mask_value, work, *SETTINGS)
+    painted = paint(mask_value, (40, 30, 59, 49))
+    work, _, lines_shown, _ = page.find(painted, work, *SETTINGS)
+    with pytest.raises(gr.Error, match="Find the edges again"):
+        page.complete(paint(painted, (0, 0, 9, 9)), lines_shown["value"], work, "auto", "EdgeConnect")
+    with pytest.raises(gr.Error, match="`mask_image` is white everywhere"):
+        page.erase(paint(painted, (0, 0, 95, 71)), work, *SETTINGS)
+
+
+def test_files_that_are_no_fitting_pictures(page, photo, hole, tmp_path, monkeypatch):
+    good, mask = save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png")
+    text, broken = tmp_path / "text.png", tmp_path / "broken.png"
+    text.write_text("no picture")
+    broken.write_bytes(Path(good).read_bytes()[:100])
+    for path, message in (
+        (text, "The photo is not a picture of a known format."),
+        (broken, "The photo cannot be decoded"),
+        (tmp_path / "gone.png", "The photo is gone: files are deleted after 2 hours."),
+    ):
+        with pytest.raises(gr.Error, match=message):
+            page.open_photo(str(path))
+    with pytest.raises(gr.Error, match=re.escape("`mask_image` is 10x10, `image` is 96x72; sizes must match")):
+        page.api_inpaint(good, save(Image.new("L", (10, 10)), tmp_path / "small.png"))
+    with pytest.raises(gr.Error, match="`sigma` is -1; a number above 0 fits."):
+        page.api_inpaint(good, mask, sigma=-1)
+    monkeypatch.setattr(studio, "MAX_MEGAPIXELS", 0.001)
+    with pytest.raises(gr.Error, match="The photo is 96x72; up to 0.001 megapixels fit."):
+        page.open_photo(good)
+
+
+def test_a_step_ends_when_its_time_is_over(page, photo, hole, tmp_path, monkeypatch):
+    good, mask = save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png")
+    monkeypatch.setattr(studio, "TIME_LIMIT", -1)
+    with pytest.raises(gr.Error, match="seconds. A smaller hole"):
+        page.api_inpaint(good, mask)
+    monkeypatch.undo()
+    page.api_inpaint(good, mask)  # nothing of the limit stays on the networks
+
+
+def test_results_lie_where_they_are_served_from_and_cleared(page, photo, hole, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
+    paths = page.api_inpaint(save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png"))
+    assert all((tmp_path / "gradio") in Path(path).parents for path in paths)
