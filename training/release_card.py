@@ -53,7 +53,7 @@ picture are those of two CPU cores that had other work too. Made by
 ```"""
 
 _COMMAND = """\
-python training/evaluate.py --dataset facades/validation --mask_bins 20-30,40-50 \\
+python training/evaluate.py --dataset facades/validation \\
   --methods model,true_edges,no_edges,telea,navier_stokes --vgg_weights vgg19_to_conv3_4.safetensors"""
 
 _LIMITS = """\
