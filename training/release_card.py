@@ -57,7 +57,7 @@ python training/evaluate.py --dataset facades/validation \\
   --methods model,true_edges,no_edges,telea,navier_stokes --vgg_weights vgg19_to_conv3_4.safetensors"""
 
 _LIMITS = """\
-- Saturated walls come out paler than they are. Holes of 40 % and more are blurred and gray: OpenCV's methods do
+- Saturated walls come out paler than they are. Holes of 30 % and more are blurred and gray: OpenCV's methods do
   better there.
 - Text, faces and people are not in its reach.
 - Photos of other things than street fronts and flowers: small holes only."""
