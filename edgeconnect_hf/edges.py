@@ -1,5 +1,6 @@
 """What counts as a line: gray and Canny, agreeing with scikit-image's, on which the published weights were trained."""
 
+import functools
 from typing import Any, cast
 
 import cv2
@@ -40,14 +41,22 @@ def canny(
         `[H,W]` float32, values {0,1}; 1 marks a line.
     """
     known = np.ones_like(gray) if mask is None else (~mask).astype(np.float32)
-    size = 2 * int(4 * sigma + 0.5) + 1
-
-    def smooth(array: npt.NDArray[np.float32]) -> Any:
-        return cv2.GaussianBlur(array, (size, size), sigma, borderType=cv2.BORDER_CONSTANT)
-
-    smoothed = cv2.divide(smooth(gray * known), smooth(known) + np.finfo(np.float32).eps)
+    known_share = _smooth(known, sigma) if mask is not None else _share_in_frame(*gray.shape, sigma)
+    smoothed = cv2.divide(_smooth(gray * known, sigma), known_share + np.finfo(np.float32).eps)
     dx, dy = (cv2.Sobel(smoothed, cv2.CV_32F, 1 - axis, axis, scale=_GRADIENT_SCALE) for axis in (0, 1))
     dx, dy = (np.rint(gradient).astype(np.int16) for gradient in (dx, dy))
     lines = cv2.Canny(dx, dy, LOW_THRESHOLD * _GRADIENT_SCALE, HIGH_THRESHOLD * _GRADIENT_SCALE, L2gradient=True)
     inside = cv2.erode(known, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return (lines > 0) * inside
+
+
+def _smooth(array: npt.NDArray[np.float32], sigma: float) -> Any:
+    """`[H,W]` under a Gaussian; beyond the frame there is nothing."""
+    size = 2 * int(4 * sigma + 0.5) + 1
+    return cv2.GaussianBlur(array, (size, size), sigma, borderType=cv2.BORDER_CONSTANT)
+
+
+@functools.lru_cache(maxsize=1)  # training asks for one size over and over
+def _share_in_frame(height: int, width: int, sigma: float) -> Any:
+    """`[H,W]`: how much of a Gaussian around each pixel lies in the frame."""
+    return _smooth(np.ones((height, width), np.float32), sigma)
