@@ -196,7 +196,7 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
     restart.click(studio.restart, None, opened, **hidden)
     example.click(
         lambda number: studio.open_photo(*map(str, pairs[number])), example, opened, show_progress="hidden", **hidden
-    ).then(studio.erase, [mask_editor, work, *settings], [*drawn[:3], *painted[1:]], **mask_runs)
+    ).then(studio.erase_example, [work, *settings], [*drawn[:3], *painted[1:]], **mask_runs)
 
     for button, change in ((grow, studio.grow), (shrink, studio.shrink), (invert, studio.invert)):
         button.click(change, [mask_editor, work, by], [work, mask_editor], **hidden)

@@ -177,7 +177,7 @@ class Studio:
 
     def erase(
         self,
-        mask_value: EditorValue,
+        mask_value: EditorValue | None,
         work: Work,
         sigma: float,
         strategy: str,
@@ -192,6 +192,17 @@ class Studio:
         repaired = self._complete(model, photo, mask, edges, strategy=strategy)
         work, *painted = self._show_result(photo, repaired, work)
         return work, *shown, *painted
+
+    def erase_example(
+        self,
+        work: Work,
+        sigma: float,
+        strategy: str,
+        model: str,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> tuple[Update, ...]:
+        """`erase` with the mask as it came, without waiting for the editor to show it."""
+        return self.erase(None, work, sigma, strategy, model, progress)
 
     def _show_result(self, photo: Image.Image, repaired: Image.Image, work: Work) -> tuple[Update, ...]:
         path = _save(repaired, f"{Path(work.photo).stem.removesuffix('_repaired')}_repaired")
@@ -304,11 +315,14 @@ def _save(image: Image.Image, name: str) -> str:
     return str(path)
 
 
-def _mask(mask_value: EditorValue, work: Work) -> editor.Bools:
+def _mask(mask_value: EditorValue | None, work: Work) -> editor.Bools:
+    """What is painted on the editor; without its value, what was last sent there."""
+    if mask_value is None:
+        return _unpack(work.mask)
     return editor.read_mask(mask_value["layers"], _unpack(work.mask))
 
 
-def _painted_mask(mask_value: EditorValue, work: Work) -> editor.Bools:
+def _painted_mask(mask_value: EditorValue | None, work: Work) -> editor.Bools:
     mask = _mask(mask_value, work)
     if not mask.any():
         raise gr.Error("Paint over what should go first.", title="Nothing is painted")
