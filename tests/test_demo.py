@@ -245,6 +245,7 @@ def test_erase_object_with_an_uploaded_mask(open_page, files, pipeline):
         chooser.value.set_files(files / "mask.png")
     wait_for_editor(page, "#mask")
     wait_for_colour(page, "#mask", editor.MASK_COLOUR)
+    page.wait_for_timeout(3000)  # Gradio's editor shows a layer before it gives it back; nothing on the page tells when
     result = click_for_result(page, "#erase")
     mask = pixels(files / "mask.png") > 0
     assert np.array_equal(pipeline.mask > 0, mask)
