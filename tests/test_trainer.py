@@ -1,5 +1,6 @@
 """The training loop: resuming bit for bit, torn checkpoints, what is written, what stops it."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -12,7 +13,7 @@ from training_runs import assert_same_weights, draw_pictures, draw_vgg, final_we
 
 from edgeconnect_hf import EdgeConnectPipeline
 from training.checkpoints import find_checkpoints
-from training.config import TrainingConfig
+from training.config import EdgeLossWeights, TrainingConfig
 from training.trainer import NonFiniteError, Trainer
 
 STAGES = ("edge", "completion", "joint")
@@ -185,6 +186,15 @@ def test_learning_rate_drops_and_time_runs_out(data, tmp_path):
     trainer = run(data, tmp_path / "short", max_train_steps=None, max_train_minutes=0.001)
     assert trainer.progress.global_step >= 1
     assert (tmp_path / "short" / "model_index.json").exists()
+
+
+def test_without_adversary_along_a_cosine(data, tmp_path):
+    settings = {"edge_loss_weights": EdgeLossWeights(0, 0, cross_entropy=1), "lr_scheduler": "cosine"}
+    trainer = run(data, tmp_path / "whole", **settings)
+    assert trainer.discriminator is None
+    assert not list((tmp_path / "whole").glob("*_discriminator"))
+    rates = [1e-4 * (1 + math.cos(math.pi * step / 6)) / 2 for step in range(1, 7)]
+    assert logged(tmp_path / "whole")["learning_rate"] == pytest.approx(rates, rel=1e-6, abs=1e-12)  # logged in float32
 
 
 @pytest.fixture

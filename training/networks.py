@@ -50,7 +50,8 @@ def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str,
             networks[name] = PatchDiscriminator(DISCRIMINATORS[name])
             if config.pretrained_model_name_or_path is not None:
                 logger.info("No %s lies beside the pretrained model: it begins anew.", name)
-    if "completion_generator" in trained:
+    weights = config.completion_loss_weights
+    if "completion_generator" in trained and (weights.perceptual or weights.style):
         networks["vgg"] = load_vgg(config.vgg_weights, config.vgg_normalize)
     for name, network in networks.items():
         network.requires_grad_(name in trained).train(name in trained)

@@ -74,6 +74,8 @@ class Player:
         self, accelerator: Accelerator, parameters: list[nn.Parameter], learning_rate: float, config: TrainingConfig
     ):
         def factor(step: int) -> float:
+            if config.lr_scheduler == "cosine":
+                return (1 + math.cos(math.pi * min(1, step / (config.max_train_steps or 1)))) / 2
             return 1.0 if config.lr_drop_step is None or step < config.lr_drop_step else 0.1
 
         self.accelerator = accelerator
@@ -145,12 +147,14 @@ class Trainer:
         rate = config.joint_learning_rate if config.stage == "joint" else config.learning_rate
         self.generator = Player(self.accelerator, self._parameters(self.stage.generators), rate, config)
         rate *= config.discriminator_learning_rate_factor
-        self.discriminator = Player(self.accelerator, self._parameters(self.stage.discriminators), rate, config)
+        judges = self._parameters(self.stage.discriminators)
+        self.discriminator = Player(self.accelerator, judges, rate, config) if judges else None
         self.ema = EMAModel(self.generator.parameters, decay=config.ema_decay) if config.use_ema else None
 
         # 2. What a checkpoint holds, beside optimisers and the random state of every process.
         self.progress = Progress()
-        states = (self.progress, self.generator.schedule, self.discriminator.schedule, self.ema)
+        schedules = (player.schedule for player in (self.generator, self.discriminator) if player is not None)
+        states = (self.progress, *schedules, self.ema)
         self.accelerator.register_for_checkpointing(*(state for state in states if state is not None))
         self.accelerator.register_save_state_pre_hook(self._save_networks)
         self.accelerator.register_load_state_pre_hook(self._load_networks)
@@ -240,7 +244,8 @@ class Trainer:
                 predicted = self.stage.predict(batch)
                 # Phase 1: the discriminators, on what the generators made, detached.
                 discriminator_terms = self.stage.discriminator_terms(batch, predicted)
-                self.discriminator.update(torch.stack([*discriminator_terms.values()]).sum())
+                if self.discriminator is not None:
+                    self.discriminator.update(torch.stack([*discriminator_terms.values()]).sum())
                 # Phase 2: the generators, judged by the updated discriminators.
                 generator_terms = self.stage.generator_terms(batch, predicted, mask_mean)
                 weighted = [self.stage.weights[name] * term for name, term in generator_terms.items()]
