@@ -78,6 +78,7 @@ def test_wrong_recipes_end_the_program_with_a_message(text, tmp_path, capsys):
         {"max_train_steps": None},
         {"max_train_steps": 0},
         {"lr_scheduler": "linear"},
+        {"thin_edges": True},
         {"lr_scheduler": "cosine", "max_train_steps": None, "max_train_minutes": 1},
         {"lr_scheduler": "cosine", "lr_drop_step": 5},
         {"edge_loss_weights": EdgeLossWeights(0, 0)},

@@ -98,6 +98,15 @@ def test_a_run_turned_back_writes_its_checkpoints_anew(data, tmp_path):
     assert [path.name for path in find_checkpoints(tmp_path)] == ["checkpoint-6"]
 
 
+def test_a_resume_that_does_not_fit_is_refused_and_newer_checkpoints_are_named(data, tmp_path, caplog):
+    run(data, tmp_path, checkpointing_steps=3)
+    first = str(tmp_path / "checkpoint-3")
+    with pytest.raises(ValueError, match="another `use_ema` than True"):
+        run(data, tmp_path, resume_from_checkpoint=first, use_ema=True)
+    run(data, tmp_path, resume_from_checkpoint=first, max_train_steps=4)
+    assert "['checkpoint-6'] are newer and stay" in caplog.text
+
+
 def test_sigterm_writes_a_checkpoint_and_the_rest_can_follow(data, results, tmp_path):
     handler = signal.getsignal(signal.SIGTERM)
     settings = {"use_ema": True}
@@ -155,7 +164,9 @@ def test_the_card_and_the_settings_lie_beside_the_weights(results):
     assert "| validation_psnr |" in card
     assert "![validation grid](validation.png)" in card
     assert str(results["joint"].parent) not in card  # no folders of this machine
-    assert "stage: joint" in (results["joint"] / "training_config.yaml").read_text()
+    settings = (results["joint"] / "training_config.yaml").read_text()
+    assert "stage: joint" in settings
+    assert "resume_from_checkpoint: null" in settings  # it repeats the run
     assert (results["joint"] / "validation" / "step-0000006.png").exists()
 
 

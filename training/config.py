@@ -232,6 +232,8 @@ class TrainingConfig:
         }
         if min(shares.values()) < 0 or not 0 < sum(shares.values()) < math.inf:
             raise ValueError(f"the shares of masks are {shares}: none may be negative and one must be above 0.")
+        if self.thin_edges and self.edge_column is None:
+            raise ValueError("`thin_edges` is true, but there is no `edge_column` whose lines it could thin.")
         if self.mask_external and self.mask_dataset is None:
             raise ValueError(f"`mask_external` is {self.mask_external}, but there is no `mask_dataset`.")
         if self.mask_dataset is not None and not self.mask_external:

@@ -1,5 +1,6 @@
 """The one loop for all stages: update, log, validate, save, resume, publish."""
 
+import dataclasses
 import logging
 import math
 import os
@@ -23,6 +24,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
 from training.checkpoints import (
+    checkpoint_step,
     find_checkpoints,
     find_latest,
     is_whole,
@@ -129,7 +131,8 @@ class Trainer:
         if self.accelerator.is_main_process:
             self.output_dir.mkdir(parents=True, exist_ok=True)
             remove_partial(self.output_dir)
-            save_config(config, self.output_dir / "training_config.yaml")
+            repeatable = dataclasses.replace(config, resume_from_checkpoint=None)
+            save_config(repeatable, self.output_dir / "training_config.yaml")
 
         # 1. Networks, optimisers and schedules, the same in every process.
         set_seed(config.seed)
@@ -154,11 +157,16 @@ class Trainer:
         # 2. What a checkpoint holds, beside optimisers and the random state of every process.
         self.progress = Progress()
         schedules = (player.schedule for player in (self.generator, self.discriminator) if player is not None)
-        states = (self.progress, *schedules, self.ema)
-        self.accelerator.register_for_checkpointing(*(state for state in states if state is not None))
+        states = [state for state in (self.progress, *schedules, self.ema) if state is not None]
+        self.accelerator.register_for_checkpointing(*states)
         self.accelerator.register_save_state_pre_hook(self._save_networks)
         self.accelerator.register_load_state_pre_hook(self._load_networks)
         if checkpoint is not None:
+            if len([*checkpoint.glob("custom_checkpoint_*.pkl")]) != len(states):
+                raise ValueError(
+                    f"`resume_from_checkpoint` {str(checkpoint)!r} is of a run with another `use_ema` than "
+                    f"{config.use_ema}, or with losses that need another discriminator."
+                )
             self.accelerator.load_state(str(checkpoint))
             logger.info("Going on from %s.", checkpoint)
         self.saved_step = None if checkpoint is None else self.progress.global_step
@@ -354,6 +362,10 @@ class Trainer:
             return latest
         if not is_whole(Path(wanted)):
             raise ValueError(f"`resume_from_checkpoint` is {wanted!r}, which is no checkpoint folder, or a torn one.")
+        step = checkpoint_step(Path(wanted))
+        later = [path.name for path in find_checkpoints(self.output_dir) if checkpoint_step(path) > step]
+        if later:
+            logger.warning("%s are newer and stay, so 'latest' means them until this run has passed them.", later)
         return Path(wanted)
 
     def _save_checkpoint(self) -> None:
