@@ -368,7 +368,7 @@ class TrainLoader(DataLoader[Any]):
 
 def _to_floats(batch: Batch) -> Batch:
     """Float32 in [0,1] of the bytes that `SampleMaker` makes."""
-    return {name: tensor / 255 if tensor.dtype == torch.uint8 else tensor for name, tensor in batch.items()}
+    return {name: tensor.float().div_(255) if name != "gray" else tensor for name, tensor in batch.items()}
 
 
 def _collate(samples: list[dict[str, Any]]) -> dict[str, Any]:
