@@ -67,7 +67,7 @@ class SampleMaker:
         )
 
     def __call__(self, row: Mapping[str, Any], rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        """One sample: `image` `[3,S,S]`, `edges`, `mask` and `hints` `[1,S,S]` uint8, `gray` `[1,S,S]` float32 in [0,1].
+        """One sample: `image` `[3,S,S]`; `edges`, `mask` and `hints` `[1,S,S]`; `gray` `[1,S,S]` float32 in [0,1].
 
         Raises:
             UnreadableRowError: a picture of the row cannot be decoded.
