@@ -1,6 +1,7 @@
 import io
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -218,6 +219,19 @@ def test_hints_are_whole_lines_within_the_hole():
         assert np.array_equal(hints, expected)
         seen.add(shown)
     assert len(seen) == 8  # from none of them to all, in every combination
+
+
+def test_plain_samples_are_smooth_and_have_no_lines():
+    config = replace(CONFIG, plain_probability=0.3)
+    image = encode(scene(32, 32))
+    samples = [make(config, seed, image=image) for seed in range(40)]
+    plain = [sample for sample in samples if not sample["edges"].any()]
+    assert 5 < len(plain) < 20
+    for sample in plain:
+        rows = cv2.GaussianBlur(colours(sample).astype(np.float32), (9, 9), 0)
+        assert np.abs(np.diff(rows, axis=0)).max() < 12  # of 255: no step anywhere
+        assert canny(sample["gray"][0].numpy()).sum() == 0
+    assert len({tuple(colours(sample)[0, 0]) for sample in plain}) == len(plain)
 
 
 def test_hint_probability_decides_how_many_samples_have_hints():

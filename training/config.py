@@ -112,6 +112,9 @@ class TrainingConfig:
     """Share of masks from `mask_dataset`."""
     hint_probability: float = 0.0
     """Probability with which G1 is shown some true lines inside the hole, so that it learns to continue a sketch."""
+    plain_probability: float = 0.0
+    """Probability with which a sample shows a smooth gradient of colour in place of the picture. Networks that have
+    seen busy pictures only paint odd colours into a plain wall or sky."""
     num_validation_images: int = 8
     """Pictures of the fixed validation grid."""
     dataloader_num_workers: int = 0
@@ -224,7 +227,14 @@ class TrainingConfig:
             raise ValueError(f"`resolution` is {self.resolution}, must be a multiple of 4 and at least 16.")
         if self.sigma < 0 and self.sigma != -1:
             raise ValueError(f"`sigma` is {self.sigma}, must be above 0, or 0 (random), or -1 (no lines).")
-        for name in ("hint_probability", "min_crop_scale", "ema_decay", "adam_beta1", "adam_beta2"):
+        for name in (
+            "hint_probability",
+            "plain_probability",
+            "min_crop_scale",
+            "ema_decay",
+            "adam_beta1",
+            "adam_beta2",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, must be between 0 and 1.")
         shares = {

@@ -58,6 +58,7 @@ class SampleMaker:
         self.flip = config.random_flip and not for_validation
         self.sigma = 2.0 if for_validation and config.sigma == 0 else config.sigma
         self.hint_probability = 0.0 if for_validation else config.hint_probability
+        self.plain_probability = 0.0 if for_validation else config.plain_probability
         self.mask_mixture = MaskMixture(
             config.mask_rectangle,
             config.mask_half,
@@ -80,10 +81,13 @@ class SampleMaker:
         crop = self._draw_crop(picture_size, rng)
         with _decoding(self.config.image_column):
             image = _read_crop(picture, crop, size, "RGB", Image.Resampling.BILINEAR)  # [S,S,3]
+        is_plain = rng.random() < self.plain_probability
+        if is_plain:
+            image = draw_plain(size, rng)  # [S,S,3]
         gray = to_gray(np.divide(image, 255, dtype=np.float32))  # [S,S]
 
         # 2. Its lines.
-        edges = self._find_edges(row, crop, gray, rng)  # [S,S]
+        edges = np.zeros((size, size), np.uint8) if is_plain else self._find_edges(row, crop, gray, rng)  # [S,S]
 
         # 3. The hole, and what of the lines in it is shown.
         mask = self._make_mask(row, crop, rng)  # [S,S]
@@ -133,6 +137,26 @@ class SampleMaker:
             with _decoding(column):
                 mask = _read_crop(_open_picture(row[column]), crop, size, "L", Image.Resampling.NEAREST) >= 128
         return mask if mask.any() else irregular_mask(size, rng)
+
+
+def draw_plain(size: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """A wall or a sky without any lines: a gradient from one colour to another, with a little noise.
+
+    Args:
+        size (`int`): side of the picture in pixels.
+        rng (`np.random.Generator`): where the chance comes from.
+
+    Returns:
+        `[S,S,3]` RGB uint8.
+    """
+    start = rng.uniform(0, 255, 3)
+    stop = start + rng.normal(0, 20, 3)
+    direction = rng.uniform(-1, 1, 2)
+    y, x = np.mgrid[:size, :size] / size
+    way = direction[0] * y + direction[1] * x  # [S,S]
+    noise = rng.normal(0, rng.uniform(0, 5), (size, size, 1))
+    picture = start + way[..., None] * (stop - start) + noise  # [S,S,3]
+    return picture.clip(0, 255).round().astype(np.uint8)
 
 
 def draw_hints(
