@@ -1,6 +1,6 @@
 """The page: paint a mask, see the lines, edit them, complete. Needs the extra `demo`."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -220,13 +220,22 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
     )
     restart.click(studio.restart, None, opened, show_progress="hidden", **_PAGE_ONLY)
 
-    mask_readers = [erase, find, sketch]
-    _change_editor(reuse.click, studio.reuse, work, opened, mask_readers, **on_mask)
-    for button, change in ((grow, studio.grow), (shrink, studio.shrink), (invert, studio.invert)):
-        _change_editor(button.click, change, [mask_editor, work, by], [work, mask_editor], mask_readers, **on_mask)
-    _change_editor(upload.upload, studio.upload_mask, [upload, work], [work, mask_editor], mask_readers, **on_mask)
-    _change_editor(mask_editor.clear, studio.clear_mask, work, [work, mask_editor], mask_readers, **on_mask)
-    _change_editor(lines_editor.clear, studio.restore_lines, work, lines_editor, [complete, resume], **on_lines)
+    # While an editor is being given a new value, the buttons that read it are off: a click would hand in what it showed
+    # before, which looks as if a person had erased what is coming.
+    readers = [erase, find, sketch, grow, shrink, invert, complete, resume]
+    masked = [work, mask_editor]
+    for trigger, change, inputs, outputs, shown_on in (
+        (grow.click, studio.grow, [mask_editor, work, by], masked, on_mask),
+        (shrink.click, studio.shrink, [mask_editor, work, by], masked, on_mask),
+        (invert.click, studio.invert, [mask_editor, work, by], masked, on_mask),
+        (upload.upload, studio.upload_mask, [upload, work], masked, on_mask),
+        (mask_editor.clear, studio.clear_mask, [work], masked, on_mask),
+        (lines_editor.clear, studio.restore_lines, [work], [lines_editor], on_lines),
+        (reuse.click, studio.reuse, [work], opened, on_mask),
+    ):
+        trigger(None, None, readers, js=_switch(readers, on=False), **_PAGE_ONLY)
+        changed = trigger(change, inputs, outputs, **shown_on)
+        changed.then(None, None, readers, js=_switch(readers, on=True), **_PAGE_ONLY)
 
     erase.click(studio.erase, [mask_editor, work, *settings], erased, **on_mask, **_ONE_AT_A_TIME)
     find.click(studio.find, [mask_editor, work, *settings], drawn, **on_mask, **_ONE_AT_A_TIME)
@@ -236,24 +245,10 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
     complete.click(studio.complete, [*both_editors, strategy, model], painted, **on_lines, **_ONE_AT_A_TIME)
 
 
-def _change_editor(
-    trigger: Callable[..., Any],
-    change: Callable[..., Any],
-    inputs: Any,
-    outputs: Any,
-    readers: Sequence[gr.Button],
-    **options: Any,
-) -> None:
-    """On `trigger`, let `change` give an editor a new value.
-
-    Until the editor has it, the buttons that read the editor are off: a click would hand in what it showed before,
-    which looks as if a person had erased what is coming.
-    """
-    off, on = (
-        f"() => Array({len(readers)}).fill({{__type__: 'update', interactive: {state}}})" for state in ("false", "true")
-    )
-    trigger(None, None, readers, js=off, **_PAGE_ONLY)
-    trigger(change, inputs, outputs, **options).then(None, None, readers, js=on, **_PAGE_ONLY)
+def _switch(buttons: Sequence[gr.Button], on: bool) -> str:
+    """JavaScript that makes the buttons clickable, or not, without asking the server."""
+    update = f"{{__type__: 'update', interactive: {str(on).lower()}}}"
+    return f"() => [{', '.join([update] * len(buttons))}]"
 
 
 def _add_editor(name: str, colour: Any, size: int) -> gr.ImageEditor:
