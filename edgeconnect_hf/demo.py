@@ -18,11 +18,14 @@ _CSS = """
 .swatch {display: inline-block; width: 1.4em; height: .4em; margin-right: .4em; vertical-align: middle;
   outline: 1px solid #8888}
 .legend {white-space: nowrap; margin-right: 1.2em}
-.status {min-height: 76px !important}
+.block.status {min-height: 64px !important}
+.status .html-container {padding: 0 !important}
+.status .html-container.pending {visibility: hidden}
 #lines-hint {height: 420px; display: flex; align-items: center; justify-content: center; text-align: center;
   border: 1px dashed var(--border-color-primary); border-radius: var(--block-radius); padding: 0 12%}
 #workspace .column:has(#lines) #lines-hint {display: none}
-#examples .gallery img {width: 160px; height: 96px}
+#examples .container {width: 160px; height: 96px}
+#examples img {width: 100%; height: 100%; object-fit: cover}
 @media (max-width: 700px) {
   .gradio-container main {padding: 12px !important}
   #mask, #lines {height: 300px !important}
@@ -72,6 +75,12 @@ was trained on. Photos up to {MAX_MEGABYTES} MB and {MAX_MEGAPIXELS} megapixels,
 deleted after {FILE_AGE // 3600} hours.
 """
 
+_SCROLL = """async () => {{
+  const panel = document.getElementById("{}");
+  await Promise.allSettled([...panel.querySelectorAll("img")].map(image => image.decode()));
+  panel.scrollIntoView({{block: "nearest"}});
+  return [];
+}}"""
 _PAGE_ONLY: dict[str, Any] = {"api_visibility": "private"}
 _ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model"}  # the networks use all cores
 
@@ -129,10 +138,8 @@ def launch(demo: gr.Blocks, host: str | None = None, port: int | None = None, bl
 def _add_page(studio: Studio, examples: Path | None) -> None:
     work = gr.State(time_to_live=FILE_AGE)
     with gr.Column() as start:
-        photo = gr.Image(
+        photo = _add_picture(
             label="Photo",
-            type="filepath",
-            image_mode=None,  # the file as it came
             sources=["upload", "clipboard"],
             height=320,
             elem_id="photo",
@@ -143,7 +150,7 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
             components=[gr.Image(visible=False)],
             samples=[[str(pair[0])] for pair in pairs],
             type="index",
-            label="Or try one of these: a sign is taken off at once",
+            label="Or try one of these: it is repaired at once",
             visible=bool(pairs),
             elem_id="examples",
         )
@@ -180,7 +187,7 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
         with gr.Column(min_width=340):
             gr.Markdown("### 2 · Draw and erase lines")
             gr.HTML(_LINES_HINT, padding=False, elem_id="lines-hint")
-            with gr.Column(visible=False) as lines_panel:
+            with gr.Column(visible=False, elem_id="lines-panel") as lines_panel:
                 lines_editor = _add_editor("lines", editor.hex_colour(editor.DRAWN_COLOUR), 2)
                 with gr.Row():
                     complete = gr.Button("Complete", variant="primary", min_width=100, elem_id="complete")
@@ -211,15 +218,6 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
         return studio.erase_example(photo_path, mask_path, *settings)
 
     photo.upload(studio.open_photo, photo, opened, **on_start)
-    example.click(
-        erase_example,
-        [example, *settings],
-        [*opened[:5], *erased[1:]],
-        **on_start,
-        **_ONE_AT_A_TIME,
-    )
-    restart.click(studio.restart, None, opened, show_progress="hidden", **_PAGE_ONLY)
-
     # While an editor is being given a new value, the buttons that read it are off: a click would hand in what it showed
     # before, which looks as if a person had erased what is coming.
     readers = [erase, find, sketch, grow, shrink, invert, complete, resume]
@@ -237,12 +235,20 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
         changed = trigger(change, inputs, outputs, **shown_on)
         changed.then(None, None, readers, js=_switch(readers, on=True), **_PAGE_ONLY)
 
-    erase.click(studio.erase, [mask_editor, work, *settings], erased, **on_mask, **_ONE_AT_A_TIME)
-    find.click(studio.find, [mask_editor, work, *settings], drawn, **on_mask, **_ONE_AT_A_TIME)
-    sketch.click(studio.sketch, [mask_editor, work, *settings], drawn, **on_mask, **_ONE_AT_A_TIME)
-    both_editors = [mask_editor, lines_editor, work]
-    resume.click(studio.resume, [*both_editors, *settings], drawn, **on_lines, **_ONE_AT_A_TIME)
-    complete.click(studio.complete, [*both_editors, strategy, model], painted, **on_lines, **_ONE_AT_A_TIME)
+    mask_settings, both_editors = [mask_editor, work, *settings], [mask_editor, lines_editor, work]
+    runs: list[dict[str, Any]] = []
+    for button, run, inputs, outputs, shown_on, result in (
+        (example, erase_example, [example, *settings], [*opened[:5], *erased[1:]], on_start, "result"),
+        (erase, studio.erase, mask_settings, erased, on_mask, "result"),
+        (find, studio.find, mask_settings, drawn, on_mask, "lines-panel"),
+        (sketch, studio.sketch, mask_settings, drawn, on_mask, "lines-panel"),
+        (resume, studio.resume, [*both_editors, *settings], drawn, on_lines, "lines-panel"),
+        (complete, studio.complete, [*both_editors, strategy, model], painted, on_lines, "result"),
+    ):
+        clicked = button.click(run, inputs, outputs, **shown_on, **_ONE_AT_A_TIME)
+        clicked.success(None, None, None, js=_SCROLL.format(result), **_PAGE_ONLY)
+        runs.append(clicked)
+    restart.click(studio.restart, None, opened, cancels=runs, show_progress="hidden", **_PAGE_ONLY)
 
 
 def _switch(buttons: Sequence[gr.Button], on: bool) -> str:
@@ -266,6 +272,17 @@ def _add_editor(name: str, colour: Any, size: int) -> gr.ImageEditor:
     )
 
 
+def _add_picture(**options: Any) -> gr.Image:
+    """A picture handed over as its file, unread: Gradio would decode it first, and fail with messages of its own."""
+
+    def hand_over(payload: Any) -> Any:
+        return None if payload is None else payload.path
+
+    picture = gr.Image(**options)
+    picture.preprocess = hand_over  # type: ignore[method-assign]
+    return picture
+
+
 def _find_examples(folder: Path | None) -> list[tuple[Path, Path]]:
     """Photos of the folder and their masks."""
     if folder is None:
@@ -277,17 +294,14 @@ def _find_examples(folder: Path | None) -> list[tuple[Path, Path]]:
 
 def _add_api(studio: Studio) -> None:
     """The endpoints for programs. Their components only give types; no page shows them."""
-
-    def picture(label: str) -> gr.Image:
-        return gr.Image(label=label, type="filepath", image_mode=None, format="png")
-
-    image = picture("photo")
-    mask_image = picture("white where to repaint, of the photo's size")
-    edges = picture("the whole line map, white on black, of the photo's size")
-    edge_hints = picture("a few lines in the hole for the edge generator to continue, white on black")
+    image = _add_picture(label="photo")
+    mask_image = _add_picture(label="white where to repaint, of the photo's size")
+    edges = _add_picture(label="the whole line map, white on black, of the photo's size")
+    edge_hints = _add_picture(label="a few lines in the hole for the edge generator to continue, white on black")
     sigma = gr.Number(2.0, label="Canny's sigma, above 0; larger, fewer lines")
     strategy = gr.Dropdown(STRATEGIES, value="auto", label="where to work")
-    lines, repaired = picture("lines, white on black, of the photo's size"), picture("the repaired photo, PNG")
+    lines = _add_picture(label="lines, white on black, of the photo's size")
+    repaired = _add_picture(label="the repaired photo, PNG")
     button = gr.Button()
     button.click(
         studio.api_generate_edges,

@@ -61,7 +61,7 @@ class Studio:
 
     def open_photo(self, path: str | None, mask_path: str | None = None) -> tuple[Update, ...]:
         if path is None:
-            raise gr.Error("No photo came.", title="Photo")
+            raise _refusal("No photo came.")
         photo = _open(path, "photo")
         mask = np.zeros(editor.upright_size(photo), bool) if mask_path is None else _open_mask(mask_path, photo)
         background = editor.show_photo(photo)
@@ -249,7 +249,7 @@ class Studio:
         try:
             return self._call(model, method, pictures, options)
         except (ValueError, TypeError, TimeoutError) as error:
-            raise gr.Error(str(error), title="That does not work") from error
+            raise _refusal(str(error)) from error
 
     def _call_pipeline(self, model: str, method: str, pictures: tuple[Any, ...], options: dict[str, Any]) -> Any:
         pipeline = self.pipelines[model]
@@ -289,18 +289,15 @@ def _open(path: str, name: str) -> Image.Image:
     try:
         with Image.open(path) as image:
             if image.width * image.height > MAX_MEGAPIXELS * 1e6:
-                raise gr.Error(
-                    f"The {name} is {image.width}x{image.height}; up to {MAX_MEGAPIXELS} megapixels fit.",
-                    title="Too large",
-                )
+                raise _refusal(f"The {name} is {image.width}x{image.height}; up to {MAX_MEGAPIXELS} megapixels fit.")
             image.load()
             return image
     except FileNotFoundError:
-        raise gr.Error(f"The {name} is gone: files are deleted after {FILE_AGE // 3600} hours.") from None
+        raise _refusal(f"The {name} is gone: files are deleted after {FILE_AGE // 3600} hours.") from None
     except UnidentifiedImageError:
-        raise gr.Error(f"The {name} is not a picture of a known format.") from None
+        raise _refusal(f"The {name} is not a picture of a known format.") from None
     except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNG chunks
-        raise gr.Error(f"The {name} cannot be decoded: {error}.") from error
+        raise _refusal(f"The {name} cannot be decoded: {error}.") from error
 
 
 def _open_mask(path: str, photo: Image.Image) -> editor.Bools:
@@ -340,14 +337,14 @@ def _mask(mask_value: EditorValue | None, work: Work) -> editor.Bools:
 def _painted_mask(mask_value: EditorValue | None, work: Work) -> editor.Bools:
     mask = _mask(mask_value, work)
     if not mask.any():
-        raise gr.Error("Paint over what should go first.", title="Nothing is painted")
+        raise _refusal("Paint over what should go first.")
     return mask
 
 
 def _edited_lines(mask_value: EditorValue, lines_value: EditorValue, work: Work) -> editor.Lines:
     lines = _unpack_lines(work)
     if not np.array_equal(_mask(mask_value, work), lines.mask):
-        raise gr.Error("You painted on since these lines were found. Find the edges again.", title="Other mask")
+        raise _refusal("You painted on since these lines were found. Find the edges again.")
     return editor.read_lines(lines_value["layers"], lines)
 
 
@@ -378,6 +375,11 @@ def _show(background: Image.Image, layer: Image.Image, **canvas_size: Any) -> Up
     """
     value = {"background": _save_shown(background), "layers": [_save(layer, "layer")], "composite": None}
     return gr.update(value=value, **canvas_size)
+
+
+def _refusal(message: str) -> gr.Error:
+    """A toast; the visitor's doing, so no traceback in the log."""
+    return gr.Error(message, print_exception=False)
 
 
 def _visible(visible: bool) -> Update:

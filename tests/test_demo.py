@@ -17,11 +17,12 @@ from PIL import Image, ImageDraw
 pytest.importorskip("gradio", reason="the page needs the extra `demo`")
 pytest.importorskip("playwright", reason="the extra `dev` brings playwright")
 
+from gradio.route_utils import delete_files_created_by_app
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Page, expect, sync_playwright
 
-from edgeconnect_hf import EdgeConnectPipeline, cli, editor
+from edgeconnect_hf import EdgeConnectPipeline, cli, editor, studio
 from edgeconnect_hf.demo import build_demo, launch
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -55,16 +56,17 @@ def pipeline(tiny_pipeline) -> Recorded:
 
 
 @pytest.fixture(scope="module")
-def url(pipeline, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("gradio")
-    before = os.environ.get("GRADIO_TEMP_DIR")
-    os.environ["GRADIO_TEMP_DIR"] = str(folder)
-    demo = build_demo(pipeline, EXAMPLES)
-    yield launch(demo, host="127.0.0.1", block=False)
-    demo.close()
-    del os.environ["GRADIO_TEMP_DIR"]
-    if before is not None:
-        os.environ["GRADIO_TEMP_DIR"] = before
+def demo(pipeline, tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
+        demo = build_demo(pipeline, EXAMPLES)
+        yield demo
+        demo.close()
+
+
+@pytest.fixture(scope="module")
+def url(demo):
+    return launch(demo, host="127.0.0.1", block=False)
 
 
 @pytest.fixture(scope="module")
@@ -240,7 +242,7 @@ def test_erase_object_with_an_uploaded_mask_and_change_it(open_page, files, pipe
     page.locator("#mask-tools button").first.click()
     with page.expect_file_chooser() as chooser:
         page.locator("#upload-mask").click()
-    with page.expect_response(re.compile("gradio_api/upload")):
+    with page.expect_request(re.compile("queue/join")):
         chooser.value.set_files(files / "mask.png")
     result = click_for_result(page, "#erase")  # at once; the editor has not even been sent the mask
     mask = pixels(files / "mask.png") > 0
@@ -259,7 +261,8 @@ def test_erase_object_with_an_uploaded_mask_and_change_it(open_page, files, pipe
     page.locator("#invert").click()
     click_for_result(page, "#erase")
     assert np.array_equal(pipeline.mask, ~editor.resize_mask(grown, -8))
-    page.locator("#mask button[aria-label='Clear canvas']").click()
+    with page.expect_request(re.compile("queue/join")):
+        page.locator("#mask button[aria-label='Clear canvas']").click()
     page.locator("#erase").click()
     expect(page.locator(".toast-body")).to_contain_text("Paint over what should go first.")
 
@@ -280,7 +283,8 @@ def test_sketched_lines_are_continued(open_page, files, pipeline):
     assert not sketched[:140].any()
     assert not sketched[160:].any()
 
-    page.locator("#lines button[aria-label='Clear canvas']").click()  # takes back what was drawn since, not the lines
+    with page.expect_request(re.compile("queue/join")):
+        page.locator("#lines button[aria-label='Clear canvas']").click()  # takes back what was drawn since, no more
     click_for_result(page, "#complete")
     assert np.array_equal(pipeline.edges, pipeline.drawn)
     assert (pipeline.edges[sketched] == 255).all()
@@ -304,7 +308,7 @@ def test_an_example_is_repaired_at_once(open_page, pipeline):
 def test_errors_are_toasts(open_page, files):
     page = open_page()
     page.locator("#photo input[type=file]").set_input_files(files / "text.png")
-    expect(page.locator(".toast-body").last).to_contain_text("cannot identify image file")
+    expect(page.locator(".toast-body").last).to_contain_text("The photo is not a picture of a known format.")
 
 
 @needs_chromium
@@ -406,6 +410,20 @@ def test_nothing_but_the_apps_own_files_is_served(url):
         assert httpx.get(f"{url}gradio_api/file={path}").status_code == 403
     big = {"files": ("big.png", b"\0" * (31 * 2**20))}
     assert httpx.post(f"{url}gradio_api/upload", files=big, timeout=60).status_code == 413
+
+
+def test_files_are_deleted_when_their_time_is_over(client, demo, files):
+    client.predict(*arguments(files), api_name="/inpaint")
+    kept = Path(os.environ["GRADIO_TEMP_DIR"])
+
+    def pictures() -> set[str]:
+        return {path.name for path in kept.rglob("*.*")}
+
+    assert {"photo.png", "mask.png", "lines.png", "repaired.png"} <= pictures()
+    delete_files_created_by_app(demo, studio.FILE_AGE)  # what Gradio runs every ten minutes
+    assert "repaired.png" in pictures()
+    delete_files_created_by_app(demo, 0)
+    assert pictures() <= {path.name for path in EXAMPLES.iterdir()}
 
 
 def test_the_command_serves_this_machine_only(tiny_pipeline, tmp_path):
