@@ -20,7 +20,7 @@ _CSS = """
 .legend {white-space: nowrap; margin-right: 1.2em}
 .block.status {min-height: 64px !important}
 .status .html-container {padding: 0 !important}
-.status .html-container.pending {visibility: hidden}
+.status .html-container.pending, .status .wrap:has(.error) {visibility: hidden}
 #lines-hint {height: 420px; display: flex; align-items: center; justify-content: center; text-align: center;
   border: 1px dashed var(--border-color-primary); border-radius: var(--block-radius); padding: 0 12%}
 #workspace .column:has(#lines) #lines-hint {display: none}
@@ -163,14 +163,14 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
                 erase = gr.Button("Erase object", variant="primary", min_width=280, elem_id="erase")
                 find = gr.Button("Find edges", min_width=100, elem_id="find")
                 sketch = gr.Button("Sketch", min_width=100, elem_id="sketch")
-            status = gr.HTML(_MASK_HELP, padding=False, elem_classes="status")  # progress and errors cover the text
+            status = gr.HTML(_MASK_HELP, padding=False, elem_classes="status")  # progress takes the text's place
             with gr.Accordion("Mask", open=False, elem_id="mask-tools"):
                 by = gr.Slider(1, 64, 8, step=1, label="Grow or shrink by, in pixels of the photo", elem_id="by")
                 with gr.Row():
                     grow = gr.Button("Grow", min_width=80, elem_id="grow")
                     shrink = gr.Button("Shrink", min_width=80, elem_id="shrink")
                     invert = gr.Button("Invert", min_width=80, elem_id="invert")
-                    upload = gr.UploadButton("Upload", min_width=80, file_types=["image"], elem_id="upload-mask")
+                    upload = gr.UploadButton("Upload mask", min_width=110, file_types=["image"], elem_id="upload-mask")
             with gr.Accordion("Advanced", open=False, elem_id="advanced"):
                 sigma = gr.Slider(0.5, 5, 2, step=0.1, label="Canny's sigma: larger, fewer lines", elem_id="sigma")
                 strategy = gr.Dropdown(
