@@ -53,22 +53,44 @@ class ResidualBlock(nn.Module):
         return hidden + _instance_norm(self.conv2(residual))
 
 
+class _LastConv(nn.Conv2d):
+    """The last convolution, whose one or three channels would leave most of a CPU's vectors empty.
+
+    There each of the kernel's seven rows makes channels of its own, 7 or 21 in all; shifted by a row each, they add up
+    to the result.
+    """
+
+    bias: torch.Tensor  # never None here
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        if not _infers_on_cpu(hidden):
+            return super().forward(hidden)
+        height, dtype = hidden.shape[2], hidden.dtype
+        hidden = F.pad(hidden, (3, 3, 3, 3), mode="reflect")  # [N,c,H+6,W+6]
+        kernels = self.weight.permute(2, 0, 1, 3).flatten(0, 1)[:, :, None]  # [C,c,7,7] to [7*C,c,1,7]
+        rows = F.conv2d(hidden, kernels).float().contiguous().chunk(7, dim=1)  # 7 times [N,C,H+6,W]
+        shifted = (row[:, :, i : i + height] for i, row in enumerate(rows))
+        return sum(shifted, start=self.bias.view(-1, 1, 1)).to(dtype)  # [N,C,H,W]
+
+
 def _instance_norm(hidden: torch.Tensor) -> torch.Tensor:
     """Each channel of each picture to mean 0 and variance 1 (appendix A).
 
-    Group norm with one channel a group is the same, and on the CPU it works in channels_last, where instance norm
-    copies there and back. Its backward pass is the slower one.
+    Group norm with one channel a group is the same. On the CPU it works in channels_last, where instance norm copies
+    there and back; its backward pass is the slower one.
     """
-    if hidden.device.type == "cpu" and not torch.is_grad_enabled():
-        return F.group_norm(hidden, hidden.shape[1])
-    return F.instance_norm(hidden)
+    return F.group_norm(hidden, hidden.shape[1]) if _infers_on_cpu(hidden) else F.instance_norm(hidden)
+
+
+def _infers_on_cpu(hidden: torch.Tensor) -> bool:
+    return hidden.device.type == "cpu" and not torch.is_grad_enabled()
 
 
 def _conv(
-    in_channels: int, out_channels: int, kernel_size: int, *, use_spectral_norm: bool, bias: bool = False, **kwargs: Any
+    in_channels: int, out_channels: int, kernel_size: int, *, use_spectral_norm: bool, **kwargs: Any
 ) -> nn.Module:
-    """A convolution that reflects its input at the border. Without bias where an instance norm follows."""
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding_mode="reflect", bias=bias, **kwargs)
+    """A convolution that reflects its input at the border; without bias, as an instance norm follows."""
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding_mode="reflect", bias=False, **kwargs)
     return _initialised(conv, use_spectral_norm)
 
 
@@ -123,7 +145,7 @@ class _Generator(PushWithCard, ModelMixin, ConfigMixin):  # type: ignore[misc]  
             ResidualBlock(4 * c, use_spectral_norm) for _ in range(num_residual_blocks)
         )
         self.up = nn.ModuleList([up(4 * c), up(2 * c)])
-        self.conv_out = _conv(c, out_channels, 7, padding=3, use_spectral_norm=False, bias=True)
+        self.conv_out = _initialised(_LastConv(c, out_channels, 7, padding=3, padding_mode="reflect"), False)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:

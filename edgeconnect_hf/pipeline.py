@@ -211,10 +211,10 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
         return write_images(repaired, output_type)
 
     def compile(self, **kwargs: Any) -> None:
-        """Compile both generators with `torch.compile`, in place. Pays for many pictures of one size.
+        """Compile both generators with `torch.compile`, in place. For many pictures of one size.
 
-        The first run of a size takes some ten seconds to a minute more; the results differ from the uncompiled ones
-        by rounding. A C++ compiler (CPU) or Triton (GPU) is needed.
+        The first picture of a size takes some ten seconds to a minute more. Values may differ by rounding. Needs a C++
+        compiler (CPU) or Triton (GPU).
 
         Args:
             kwargs: as for `torch.compile`: `dynamic`, `mode`, `options`, …
