@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from training.config import TrainingConfig, parse_config, save_config
+from training.config import CompletionLossWeights, EdgeLossWeights, TrainingConfig, parse_config, save_config
 
 RECIPES = sorted((Path(__file__).parents[1] / "training" / "recipes").glob("*.yaml"))
 NEEDED = {"train_data_dir": "photos", "max_train_steps": 10}
@@ -20,8 +20,12 @@ def test_defaults_are_the_papers():
     assert (config.adam_beta1, config.adam_beta2) == (0.0, 0.9)
     assert config.discriminator_learning_rate_factor == 0.1
     assert (config.resolution, config.train_batch_size, config.sigma) == (256, 8, 2.0)
-    assert dataclasses.asdict(config.edge_loss_weights) == {"adversarial": 1, "feature_matching": 10}
-    weights = {"l1": 1, "adversarial": 0.1, "perceptual": 0.1, "style": 250}
+    assert dataclasses.asdict(config.edge_loss_weights) == {
+        "adversarial": 1,
+        "feature_matching": 10,
+        "cross_entropy": 0,
+    }
+    weights = {"l1": 1, "hole_l1": 0, "adversarial": 0.1, "perceptual": 0.1, "style": 250}
     assert dataclasses.asdict(config.completion_loss_weights) == weights
 
 
@@ -73,6 +77,12 @@ def test_wrong_recipes_end_the_program_with_a_message(text, tmp_path, capsys):
         {"dataset_name": "user/photos"},
         {"max_train_steps": None},
         {"max_train_steps": 0},
+        {"lr_scheduler": "linear"},
+        {"thin_edges": True},
+        {"lr_scheduler": "cosine", "max_train_steps": None, "max_train_minutes": 1},
+        {"lr_scheduler": "cosine", "lr_drop_step": 5},
+        {"edge_loss_weights": EdgeLossWeights(0, 0)},
+        {"completion_loss_weights": CompletionLossWeights(l1=-1)},
         {"stage": "both"},
         {"mixed_precision": "fp8"},
         {"resolution": 62},

@@ -98,6 +98,14 @@ def test_batches_are_as_agreed(folder):
         assert tensor.is_contiguous()
         assert tensor.min() >= 0
         assert tensor.max() <= 1
+    green = torch.tensor([255 - number for number in numbers(batch)], dtype=torch.uint8)
+    assert torch.equal(batch["image"][:, 1, 0, 0], green / 255)  # to the bit
+
+
+def test_batches_are_put_where_they_are_wanted(folder):
+    batch = next(iter(make_train_loader(make_config(folder), 1, 0, 0, device="meta")))
+    assert {tensor.device.type for tensor in batch.values()} == {"meta"}
+    assert {tensor.dtype for tensor in batch.values()} == {torch.float32}
 
 
 def test_each_epoch_shows_every_row_once_and_in_another_order(folder):

@@ -8,6 +8,7 @@ import torch
 from official_weights import official_state_dict
 from safetensors.torch import load_file
 from torch import Tensor
+from torch.nn import functional as F
 from torch.testing import assert_close
 
 from edgeconnect_hf import CompletionGenerator, EdgeGenerator
@@ -79,6 +80,24 @@ def test_feature_matching_reproduces_the_published_code(pictures):
 def test_l1_reproduces_the_published_code(pictures):
     _, real, fake, mask = pictures["completion"]
     assert losses.l1(real, fake, mask.mean()).item() == pytest.approx(REFERENCE["completion.l1"], rel=1e-5)
+
+
+def test_hole_l1_is_the_mean_difference_in_the_hole():
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[..., :2, :2] = 1
+    real, fake = torch.zeros(1, 3, 4, 4), torch.rand(1, 3, 4, 4)
+    expected = fake[..., :2, :2].mean().item()
+    assert losses.hole_l1(real, fake, mask, mask.mean()).item() == pytest.approx(expected)
+
+
+def test_cross_entropy_is_that_of_torch_in_the_hole_with_lines_weighted_by_4():
+    edges, pred_edges = (torch.rand(2, 1, 8, 8) > 0.8).float(), torch.rand(2, 1, 8, 8) * 0.9 + 0.05
+    mask = torch.zeros(2, 1, 8, 8)
+    mask[..., 2:6, 2:6] = 1
+    expected = F.binary_cross_entropy(pred_edges, edges, weight=mask * (1 + 3 * edges), reduction="sum") / mask.sum()
+    assert losses.cross_entropy(edges, pred_edges, mask, mask.mean()).item() == pytest.approx(expected.item(), rel=1e-5)
+    sure_and_wrong = losses.cross_entropy(edges, 1 - edges, mask, mask.mean())
+    assert torch.isfinite(sure_and_wrong)
 
 
 def test_feature_matching_sends_no_gradient_into_the_real_features():

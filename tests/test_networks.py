@@ -57,6 +57,11 @@ def test_saved_and_taken_up_again_it_draws_the_same(edge_generator, inputs, tmp_
     assert all(torch.equal(one, other) for one, other in pairs)
 
 
+def test_a_model_that_is_nowhere_is_named():
+    with pytest.raises(ValueError, match="`pretrained_model_name_or_path` is '/no/such/run', which is no folder"):
+        make_networks(make_config(pretrained_model_name_or_path="/no/such/run"), ["edge_generator"])
+
+
 def test_only_what_is_trained_takes_gradients(edge_generator, tmp_path):
     completion_generator = CompletionGenerator(base_channels=4, num_residual_blocks=1)
     pipeline = EdgeConnectPipeline(fold_spectral_norm(edge_generator), completion_generator)

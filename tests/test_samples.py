@@ -1,6 +1,7 @@
 import io
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -36,8 +37,8 @@ def make(config, seed=0, **row):
 
 
 def colours(sample):
-    """`[S,S,3]` uint8 again, exactly: what was divided by 255 in float32 comes back when rounded."""
-    return np.rint(sample["image"].numpy().transpose(1, 2, 0) * 255).astype(np.uint8)
+    """`[S,S,3]` uint8."""
+    return sample["image"].numpy().transpose(1, 2, 0)
 
 
 def test_a_sample_holds_the_picture_its_gray_and_its_lines():
@@ -50,13 +51,14 @@ def test_a_sample_holds_the_picture_its_gray_and_its_lines():
         "mask": (1, 32, 32),
         "hints": (1, 32, 32),
     }
-    assert all(tensor.dtype == torch.float32 for tensor in sample.values())
-    image = np.asarray(picture) / np.float32(255)
-    assert np.array_equal(sample["image"].numpy(), image.transpose(2, 0, 1))
-    assert np.array_equal(sample["gray"][0].numpy(), to_gray(image))
-    assert np.array_equal(sample["edges"][0].numpy(), canny(to_gray(image), sigma=2.0))
-    assert sample["edges"].sum() > 20
-    assert set(sample["mask"].unique().tolist()) == {0.0, 1.0}
+    dtypes = {name: torch.float32 if name == "gray" else torch.uint8 for name in sample}
+    assert {name: tensor.dtype for name, tensor in sample.items()} == dtypes
+    assert np.array_equal(colours(sample), np.asarray(picture))
+    gray = to_gray(np.asarray(picture) / np.float32(255))
+    assert np.array_equal(sample["gray"][0].numpy(), gray)
+    assert np.array_equal(sample["edges"][0].numpy(), 255 * canny(gray, sigma=2.0))
+    assert (sample["edges"] == 255).sum() > 20
+    assert set(sample["mask"].unique().tolist()) == {0, 255}
     assert not sample["hints"].any()
 
 
@@ -121,8 +123,8 @@ def test_crop_and_mirroring_are_the_same_for_picture_edges_and_mask():
         sample = make(config, seed, **row)
         red = colours(sample)[..., 0]
         # The square is as wide as the picture, so that nothing is resized and all is exact.
-        assert np.array_equal(np.rint(sample["edges"][0].numpy() * 255), red)
-        assert np.array_equal(sample["mask"][0].numpy(), red >= 128)
+        assert np.array_equal(sample["edges"][0].numpy(), red)
+        assert np.array_equal(sample["mask"][0].numpy() == 255, red >= 128)
         found = [
             (top, flip)
             for top in range(19)
@@ -141,7 +143,7 @@ def test_a_map_of_another_size_is_cropped_in_the_same_place():
     picture, hole = Image.new("RGB", (128, 64)), Image.new("L", (64, 32))
     hole.paste(255, (32, 0, 64, 32))  # the right half
     sample = make(config, image=encode(picture), hole=encode(hole))
-    assert torch.equal(sample["mask"][0], (torch.arange(32) >= 16).float().expand(32, 32))
+    assert torch.equal(sample["mask"][0] == 255, (torch.arange(32) >= 16).expand(32, 32))
 
 
 def test_random_crops_keep_to_their_range_and_are_not_enlarged():
@@ -175,7 +177,7 @@ def test_large_jpegs_are_decoded_small_with_the_same_result(orientation):
     fast = make(config, image=encode(picture, "JPEG", quality=95, exif=exif))
     exact = make(config, image=encode(picture, "PNG", exif=exif))
     # The filters differ (a block's mean against a triangle), so colours do next to edges, and there only.
-    difference = (fast["image"] - exact["image"]).abs()
+    difference = (fast["image"] / 255 - exact["image"] / 255).abs()
     assert difference.mean() < 0.01
     assert (difference > 0.1).float().mean() < 0.02
 
@@ -195,15 +197,15 @@ def test_thinned_lines_are_those_that_canny_has_too():
     lines[:, :20] = 200
     row = {"image": encode(picture), "lines": encode(Image.fromarray(lines))}
     config = replace(CONFIG, edge_column="lines")
-    assert np.array_equal(make(config, **row)["edges"][0].numpy(), lines / np.float32(255))
+    assert np.array_equal(make(config, **row)["edges"][0].numpy(), lines)
     thinned = make(replace(config, thin_edges=True), **row)["edges"][0].numpy()
-    assert np.array_equal(thinned, lines / np.float32(255) * canny(to_gray(np.asarray(picture) / np.float32(255))))
+    assert np.array_equal(thinned, lines * canny(to_gray(np.asarray(picture) / np.float32(255))))
     assert thinned.any()
 
 
 def test_hints_are_whole_lines_within_the_hole():
-    edges = np.zeros((20, 20), np.float32)
-    edges[2, 1:19], edges[6, 3:10], edges[10:18, 5], edges[15, 12:16] = 1, 0.6, 0.8, 0.3  # the last is too faint
+    edges = np.zeros((20, 20), np.uint8)
+    edges[2, 1:19], edges[6, 3:10], edges[10:18, 5], edges[15, 12:16] = 255, 128, 200, 127  # the last is too faint
     mask = np.zeros((20, 20), np.bool_)
     mask[:, 4:] = True
     lines = [np.s_[2, 4:19], np.s_[6, 4:10], np.s_[10:18, 5]]  # the parts in the hole
@@ -219,18 +221,31 @@ def test_hints_are_whole_lines_within_the_hole():
     assert len(seen) == 8  # from none of them to all, in every combination
 
 
+def test_plain_samples_are_smooth_and_have_no_lines():
+    config = replace(CONFIG, plain_probability=0.3)
+    image = encode(scene(32, 32))
+    samples = [make(config, seed, image=image) for seed in range(40)]
+    plain = [sample for sample in samples if not sample["edges"].any()]
+    assert 5 < len(plain) < 20
+    for sample in plain:
+        rows = cv2.GaussianBlur(colours(sample).astype(np.float32), (9, 9), 0)
+        assert np.abs(np.diff(rows, axis=0)).max() < 12  # of 255: no step anywhere
+        assert canny(sample["gray"][0].numpy()).sum() == 0
+    assert len({tuple(colours(sample)[0, 0]) for sample in plain}) == len(plain)
+
+
 def test_hint_probability_decides_how_many_samples_have_hints():
     row = {"image": encode(scene(32, 32))}
     config = replace(CONFIG, hint_probability=0.5)
     samples = [make(config, seed, **row) for seed in range(100)]
-    assert all(not (sample["hints"] * (1 - sample["mask"])).any() for sample in samples)
+    assert not any(sample["hints"][sample["mask"] == 0].any() for sample in samples)
     # Half of them are given a chance, of which some then show no line.
     assert 15 < sum(bool(sample["hints"].any()) for sample in samples) < 60
 
 
 def test_a_mask_without_a_hole_is_replaced():
     row = {"image": encode(scene(32, 32)), "hole": encode(Image.new("L", (32, 32), 127))}
-    share = make(replace(CONFIG, mask_column="hole"), **row)["mask"].mean()
+    share = make(replace(CONFIG, mask_column="hole"), **row)["mask"].float().mean() / 255
     assert 0.1 - 1 / 1024 <= share <= 0.6 + 1 / 1024
 
 
@@ -238,7 +253,7 @@ def test_what_is_transparent_is_no_hole():
     hole = Image.new("RGBA", (32, 32), (255, 255, 255, 0))
     hole.paste((255, 255, 255, 255), (0, 0, 32, 8))
     sample = make(replace(CONFIG, mask_column="hole"), image=encode(scene(32, 32)), hole=encode(hole))
-    assert torch.equal(sample["mask"][0], (torch.arange(32) < 8).float()[:, None].expand(32, 32))
+    assert torch.equal(sample["mask"][0] == 255, (torch.arange(32) < 8)[:, None].expand(32, 32))
 
 
 def test_validation_samples_are_cropped_in_the_middle_without_chance():
@@ -249,7 +264,7 @@ def test_validation_samples_are_cropped_in_the_middle_without_chance():
     first, second = (make_sample(row, np.random.default_rng(seed)) for seed in (1, 2))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert np.array_equal(colours(first), np.asarray(picture)[4:36])
-    assert np.array_equal(first["edges"][0].numpy(), canny(first["gray"][0].numpy(), sigma=2.0))
+    assert np.array_equal(first["edges"][0].numpy(), 255 * canny(first["gray"][0].numpy(), sigma=2.0))
     assert not first["hints"].any()
 
 

@@ -8,7 +8,7 @@ from torch.testing import assert_close
 
 from edgeconnect_hf import CompletionGenerator, EdgeGenerator
 from edgeconnect_hf.models import blend
-from training.config import TrainingConfig
+from training.config import CompletionLossWeights, EdgeLossWeights, TrainingConfig
 from training.discriminator import PatchDiscriminator
 from training.stages import STAGES, compose_edges, frozen, predict_edges
 from training.vgg import VGG19Features
@@ -69,7 +69,7 @@ def test_each_side_learns_from_its_own_terms_only(name, networks, batch):
     for network in networks.values():
         network.zero_grad()
     terms = stage.generator_terms(batch, predicted, batch["mask"].mean())
-    assert terms.keys() == stage.weights.keys() == TERMS[name]
+    assert terms.keys() == {name for name, weight in stage.weights.items() if weight} == TERMS[name]
     sum(terms.values()).backward()
     assert learners(networks) == set(stage.generators)
 
@@ -80,15 +80,8 @@ def test_joint_with_edge_losses_trains_all_four(networks, batch):
     terms = stage.discriminator_terms(batch, predicted)
     assert terms.keys() == {"discriminator", "edge_discriminator"}
     generator_terms = stage.generator_terms(batch, predicted, batch["mask"].mean())
-    assert (
-        generator_terms.keys()
-        == stage.weights.keys()
-        == TERMS["joint"]
-        | {
-            "edge_adversarial",
-            "edge_feature_matching",
-        }
-    )
+    assert generator_terms.keys() == {name for name, weight in stage.weights.items() if weight}
+    assert generator_terms.keys() == TERMS["joint"] | {"edge_adversarial", "edge_feature_matching"}
     sum([*terms.values(), *generator_terms.values()]).backward()
     assert learners(networks) == networks.keys() - {"vgg"}
 
@@ -132,6 +125,27 @@ def test_l1_is_scaled_by_the_global_mask(networks, batch):
     one, half = (stage.generator_terms(batch, predicted, torch.tensor(mean))["l1"] for mean in (1.0, 0.5))
     assert_close(one, F.l1_loss(predicted["pred_image"], batch["image"]))
     assert_close(half, 2 * one)
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "kept"),
+    [
+        ("edge", {"edge_loss_weights": EdgeLossWeights(0, 0, cross_entropy=1)}, {"cross_entropy"}),
+        ("completion", {"completion_loss_weights": CompletionLossWeights(0.1, 1, 0, 0, 0)}, {"l1", "hole_l1"}),
+        ("joint", {"completion_loss_weights": CompletionLossWeights(0, 1, 0, 0, 0)}, {"hole_l1"}),
+    ],
+)
+def test_a_loss_without_weight_is_not_computed(name, settings, kept, networks, batch):
+    for judge in ("edge_discriminator", "completion_discriminator", "vgg"):
+        del networks[judge]
+    stage = make_stage(name, networks, **settings)
+    predicted = stage.predict(batch)
+    assert stage.discriminators == ()
+    assert stage.discriminator_terms(batch, predicted) == {}
+    terms = stage.generator_terms(batch, predicted, batch["mask"].mean())
+    assert terms.keys() == kept
+    sum(terms.values()).backward()
+    assert learners(networks) == set(stage.generators)
 
 
 def test_a_frozen_discriminator_stands_still_and_goes_on_after(networks):

@@ -1,5 +1,6 @@
 """The training loop: resuming bit for bit, torn checkpoints, what is written, what stops it."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -12,7 +13,7 @@ from training_runs import assert_same_weights, draw_pictures, draw_vgg, final_we
 
 from edgeconnect_hf import EdgeConnectPipeline
 from training.checkpoints import find_checkpoints
-from training.config import TrainingConfig
+from training.config import EdgeLossWeights, TrainingConfig
 from training.trainer import NonFiniteError, Trainer
 
 STAGES = ("edge", "completion", "joint")
@@ -97,6 +98,15 @@ def test_a_run_turned_back_writes_its_checkpoints_anew(data, tmp_path):
     assert [path.name for path in find_checkpoints(tmp_path)] == ["checkpoint-6"]
 
 
+def test_a_resume_that_does_not_fit_is_refused_and_newer_checkpoints_are_named(data, tmp_path, caplog):
+    run(data, tmp_path, checkpointing_steps=3)
+    first = str(tmp_path / "checkpoint-3")
+    with pytest.raises(ValueError, match="another `use_ema` than True"):
+        run(data, tmp_path, resume_from_checkpoint=first, use_ema=True)
+    run(data, tmp_path, resume_from_checkpoint=first, max_train_steps=4)
+    assert "['checkpoint-6'] are newer and stay" in caplog.text
+
+
 def test_sigterm_writes_a_checkpoint_and_the_rest_can_follow(data, results, tmp_path):
     handler = signal.getsignal(signal.SIGTERM)
     settings = {"use_ema": True}
@@ -154,7 +164,9 @@ def test_the_card_and_the_settings_lie_beside_the_weights(results):
     assert "| validation_psnr |" in card
     assert "![validation grid](validation.png)" in card
     assert str(results["joint"].parent) not in card  # no folders of this machine
-    assert "stage: joint" in (results["joint"] / "training_config.yaml").read_text()
+    settings = (results["joint"] / "training_config.yaml").read_text()
+    assert "stage: joint" in settings
+    assert "resume_from_checkpoint: null" in settings  # it repeats the run
     assert (results["joint"] / "validation" / "step-0000006.png").exists()
 
 
@@ -185,6 +197,15 @@ def test_learning_rate_drops_and_time_runs_out(data, tmp_path):
     trainer = run(data, tmp_path / "short", max_train_steps=None, max_train_minutes=0.001)
     assert trainer.progress.global_step >= 1
     assert (tmp_path / "short" / "model_index.json").exists()
+
+
+def test_without_adversary_along_a_cosine(data, tmp_path):
+    settings = {"edge_loss_weights": EdgeLossWeights(0, 0, cross_entropy=1), "lr_scheduler": "cosine"}
+    trainer = run(data, tmp_path / "whole", **settings)
+    assert trainer.discriminator is None
+    assert not list((tmp_path / "whole").glob("*_discriminator"))
+    rates = [1e-4 * (1 + math.cos(math.pi * step / 6)) / 2 for step in range(1, 7)]
+    assert logged(tmp_path / "whole")["learning_rate"] == pytest.approx(rates, rel=1e-6, abs=1e-12)  # logged in float32
 
 
 @pytest.fixture

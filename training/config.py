@@ -23,6 +23,8 @@ class EdgeLossWeights:
     """Weight of the adversarial loss."""
     feature_matching: float = 10.0
     """Weight of the feature matching loss."""
+    cross_entropy: float = 0.0
+    """Weight of the cross-entropy of the lines in the hole, which the paper does not use: a quick way to begin."""
 
 
 @dataclass
@@ -31,6 +33,8 @@ class CompletionLossWeights:
 
     l1: float = 1.0
     """Weight of the absolute difference, divided by the share of the hole."""
+    hole_l1: float = 0.0
+    """Weight of the absolute difference in the hole alone, which the paper does not use: a quick way to begin."""
     adversarial: float = 0.1
     """Weight of the adversarial loss."""
     perceptual: float = 0.1
@@ -108,6 +112,9 @@ class TrainingConfig:
     """Share of masks from `mask_dataset`."""
     hint_probability: float = 0.0
     """Probability with which G1 is shown some true lines inside the hole, so that it learns to continue a sketch."""
+    plain_probability: float = 0.0
+    """Probability with which a sample shows a smooth gradient of colour in place of the picture. Networks that have
+    seen busy pictures only paint odd colours into a plain wall or sky."""
     num_validation_images: int = 8
     """Pictures of the fixed validation grid."""
     dataloader_num_workers: int = 0
@@ -142,6 +149,9 @@ class TrainingConfig:
     """The same in the joint stage."""
     discriminator_learning_rate_factor: float = 0.1
     """Learning rate of a discriminator, as a share of the generator's."""
+    lr_scheduler: Literal["constant", "cosine"] = "constant"
+    """Course of the learning rates: constant but for `lr_drop_step`, or falling to 0 along a half cosine over
+    `max_train_steps`."""
     lr_drop_step: int | None = None
     """Update after which the learning rates fall to a tenth (the paper: when the losses no longer fall)."""
     adam_beta1: float = 0.0
@@ -195,7 +205,7 @@ class TrainingConfig:
             raise ValueError("one of `max_train_steps` and `max_train_minutes` must be given, got neither.")
         if self.mixed_precision is not None and self.mixed_precision not in get_args(Precision):
             raise ValueError(f"`mixed_precision` is {self.mixed_precision!r}, must be one of {get_args(Precision)}.")
-        for name in ("stage", "edge_source", "crop", "adversarial_loss", "report_to"):
+        for name in ("stage", "edge_source", "crop", "adversarial_loss", "lr_scheduler", "report_to"):
             fits = get_args(TrainingConfig.__annotations__[name])
             if getattr(self, name) not in fits:
                 raise ValueError(f"`{name}` is {getattr(self, name)!r}, must be one of {fits}.")
@@ -204,11 +214,27 @@ class TrainingConfig:
                 f"`resume_from_checkpoint` is {self.resume_from_checkpoint!r}; with `stage` all, whose stages have "
                 "checkpoints of their own, only 'latest' fits."
             )
+        if self.lr_scheduler == "cosine" and (self.max_train_steps is None or self.lr_drop_step is not None):
+            raise ValueError(
+                f"`lr_scheduler` is 'cosine', `max_train_steps` is {self.max_train_steps} and `lr_drop_step` is "
+                f"{self.lr_drop_step}; a cosine needs the first to know its length, and has no use for the second."
+            )
+        for name in ("edge_loss_weights", "completion_loss_weights"):
+            weights = dataclasses.asdict(getattr(self, name))
+            if min(weights.values()) < 0 or not 0 < sum(weights.values()) < math.inf:
+                raise ValueError(f"`{name}` are {weights}: none may be negative and one must be above 0.")
         if self.resolution < 16 or self.resolution % 4:
             raise ValueError(f"`resolution` is {self.resolution}, must be a multiple of 4 and at least 16.")
         if self.sigma < 0 and self.sigma != -1:
             raise ValueError(f"`sigma` is {self.sigma}, must be above 0, or 0 (random), or -1 (no lines).")
-        for name in ("hint_probability", "min_crop_scale", "ema_decay", "adam_beta1", "adam_beta2"):
+        for name in (
+            "hint_probability",
+            "plain_probability",
+            "min_crop_scale",
+            "ema_decay",
+            "adam_beta1",
+            "adam_beta2",
+        ):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"`{name}` is {getattr(self, name)}, must be between 0 and 1.")
         shares = {
@@ -216,6 +242,8 @@ class TrainingConfig:
         }
         if min(shares.values()) < 0 or not 0 < sum(shares.values()) < math.inf:
             raise ValueError(f"the shares of masks are {shares}: none may be negative and one must be above 0.")
+        if self.thin_edges and self.edge_column is None:
+            raise ValueError("`thin_edges` is true, but there is no `edge_column` whose lines it could thin.")
         if self.mask_external and self.mask_dataset is None:
             raise ValueError(f"`mask_external` is {self.mask_external}, but there is no `mask_dataset`.")
         if self.mask_dataset is not None and not self.mask_external:

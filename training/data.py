@@ -56,7 +56,11 @@ _ORDER, _SAMPLE, _VALIDATION = range(3)
 
 
 def make_train_loader(
-    config: TrainingConfig, accelerator_processes: int, process_index: int, start_sample: int
+    config: TrainingConfig,
+    accelerator_processes: int,
+    process_index: int,
+    start_sample: int,
+    device: torch.device | str = "cpu",
 ) -> "TrainLoader":
     """The endless training stream of one process, as collated batches; not to be passed through `accelerator.prepare`.
 
@@ -65,6 +69,7 @@ def make_train_loader(
         accelerator_processes (`int`): processes that train together; each takes `train_batch_size` samples a batch.
         process_index (`int`): which of them this is.
         start_sample (`int`): samples of the stream that all processes together have seen already.
+        device (`torch.device` or `str`): where the batches are put: as bytes, to become float32 there.
 
     Yields:
         Dicts of float32 tensors, S being `resolution`: `image` `[N,3,S,S]` RGB in [0,1], `gray` `[N,1,S,S]` in [0,1],
@@ -90,6 +95,7 @@ def make_train_loader(
         row_count = len(rows)
     return TrainLoader(
         row_count,
+        device,
         dataset=samples,
         batch_sampler=batches,
         num_workers=config.dataloader_num_workers,
@@ -133,7 +139,7 @@ def make_validation_batches(config: TrainingConfig) -> list[Batch]:
     if not samples:
         raise ValueError("not one row of the validation data can be read; the warnings above say why.")
     size = config.train_batch_size
-    return [default_collate(samples[first : first + size]) for first in range(0, len(samples), size)]
+    return [_to_floats(default_collate(samples[first : first + size])) for first in range(0, len(samples), size)]
 
 
 # Where the rows come from.
@@ -333,15 +339,17 @@ class TrainLoader(DataLoader[Any]):
 
     Args:
         row_count (`int`, *optional*): rows of the data set; `None` of a stream, whose rows are not counted beforehand.
+        device (`torch.device` or `str`): where the batches are put.
         kwargs: what `DataLoader` takes.
 
     Attributes:
         unreadable (`dict[int, str]`): row number and reason, of the rows met by this process since it started.
     """
 
-    def __init__(self, row_count: int | None, **kwargs: Any):
+    def __init__(self, row_count: int | None, device: torch.device | str, **kwargs: Any):
         super().__init__(**kwargs)
         self.row_count = row_count
+        self.device = device
         self.unreadable: dict[int, str] = {}
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]  # a generator is an iterator
@@ -355,7 +363,12 @@ class TrainLoader(DataLoader[Any]):
             rows = self.row_count or max(rows_read, _LEAST_JUDGED)
             if len(self.unreadable) > MAX_UNREADABLE_SHARE * rows:
                 raise _too_many_unreadable(self.unreadable, self.row_count or rows_read)
-            yield batch
+            yield _to_floats({name: tensor.to(self.device, non_blocking=True) for name, tensor in batch.items()})
+
+
+def _to_floats(batch: Batch) -> Batch:
+    """Float32 in [0,1] of the bytes that `SampleMaker` makes."""
+    return {name: tensor.float().div_(255) if name != "gray" else tensor for name, tensor in batch.items()}
 
 
 def _collate(samples: list[dict[str, Any]]) -> dict[str, Any]:

@@ -24,13 +24,13 @@ from tqdm import tqdm
 
 from edgeconnect_hf import EdgeConnectPipeline
 from training.evaluation_config import Bin, EvaluationConfig, parse_config
-from training.examples import Example, Samples, chance, to_bytes, with_hole
+from training.examples import Example, Samples, chance, with_hole
 from training.methods import MODEL_METHODS, Method, opencv_method, pipeline_method
 from training.metrics import FrechetDistance, Protocol, count_edges, feature_distance, picture_scores, thin
 from training.picture_folder import PictureFolder
 from training.report import Row, line_row, markdown_report, picture_grid, picture_row
 from training.results_file import ResultsFile
-from training.samples import UnreadableRowError
+from training.samples import UnreadableRowError, to_bytes
 from training.vgg import VGG19Features, load_vgg
 
 NO_MODEL = ""  # the model of a method that has none

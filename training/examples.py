@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from training.config import TrainingConfig
 from training.data import load_rows
@@ -18,10 +17,10 @@ SMALLEST_HOLE = 0.01  # of the picture, where holes from 0 % are asked for
 
 @dataclass(frozen=True)
 class Sample:
-    """A whole picture: `picture` `[S,S,3]` uint8 RGB, and its lines `edges` `[S,S]` float32 in {0,1}."""
+    """A whole picture: `picture` `[S,S,3]` uint8 RGB, and its lines `edges` `[S,S]` uint8 in {0,255}."""
 
     picture: npt.NDArray[np.uint8]
-    edges: npt.NDArray[np.float32]
+    edges: npt.NDArray[np.uint8]
 
 
 class Samples:
@@ -45,8 +44,7 @@ class Samples:
 
     def read(self, number: int) -> Sample:
         sample = self.make_sample(self.rows[number], np.random.default_rng(0))  # its mask is not used
-        picture = (sample["image"].permute(1, 2, 0) * 255).round().to(torch.uint8)  # [S,S,3]
-        return Sample(picture.numpy(), sample["edges"][0].numpy())
+        return Sample(sample["image"].permute(1, 2, 0).numpy(), sample["edges"][0].numpy())
 
 
 @dataclass(frozen=True)
@@ -85,13 +83,9 @@ def with_hole(sample: Sample, masks: str, hole: tuple[int, int], rng: np.random.
     if not low - pixel <= mask.mean() <= high + pixel:
         raise RuntimeError(f"a mask covers {mask.mean():.2%} of the picture, outside {hole[0]}-{hole[1]} %.")
     hints = draw_hints(sample.edges, mask, rng)
-    return Example(sample.picture, mask, to_bytes(sample.edges), to_bytes(hints))
+    return Example(sample.picture, mask, sample.edges, hints)
 
 
 def chance(seed: int, name: str, hole: tuple[int, int]) -> np.random.Generator:
     """The same for a picture and a hole size, whatever else is evaluated."""
     return np.random.default_rng([seed, zlib.crc32(name.encode()), *hole])
-
-
-def to_bytes(lines: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-    return (lines * 255).round().astype(np.uint8)

@@ -13,6 +13,9 @@ from torch.nn import functional as F
 
 AdversarialForm = Literal["nsgan", "lsgan", "hinge"]
 
+_LINE_WEIGHT = 4  # in the cross-entropy
+_LEAST_PROBABILITY = 1e-3  # of a line or of none; its logarithm stays finite
+
 
 def discriminator_adversarial(real_map: Tensor, fake_map: Tensor, form: AdversarialForm = "nsgan") -> Tensor:
     """What D minimises: the mean of its halves on real and on fake pictures.
@@ -79,6 +82,39 @@ def l1(real: Tensor, fake: Tensor, mask_mean: Tensor) -> Tensor:
         A scalar.
     """
     return F.l1_loss(fake, real) / mask_mean
+
+
+def hole_l1(real: Tensor, fake: Tensor, mask: Tensor, mask_mean: Tensor) -> Tensor:
+    """E[M |x - x'|] / E[M]: the absolute difference in the hole. Not in the paper.
+
+    Args:
+        real, fake (`torch.Tensor`): `[N,3,H,W]`.
+        mask (`torch.Tensor`): `[N,1,H,W]`, values {0,1}; 1 marks the hole.
+        mask_mean (`torch.Tensor`): a scalar, the share of the hole in the global batch (all processes).
+
+    Returns:
+        A scalar.
+    """
+    return (mask * (fake - real).abs()).mean() / mask_mean
+
+
+def cross_entropy(edges: Tensor, pred_edges: Tensor, mask: Tensor, mask_mean: Tensor) -> Tensor:
+    """-E[M (4 e log e' + (1 - e) log(1 - e'))] / E[M], for true lines e, drawn ones e'. Not in the paper.
+
+    Lines are a small part of a picture. Weighted by 4, one that is there with a probability of 1/5 is drawn with 0.5,
+    which is about where precision and recall balance.
+
+    Args:
+        edges, pred_edges (`torch.Tensor`): `[N,1,H,W]` in [0,1].
+        mask (`torch.Tensor`): `[N,1,H,W]`, values {0,1}; 1 marks the hole.
+        mask_mean (`torch.Tensor`): a scalar, the share of the hole in the global batch (all processes).
+
+    Returns:
+        A scalar.
+    """
+    drawn = pred_edges.clamp(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
+    likelihood = _LINE_WEIGHT * edges * drawn.log() + (1 - edges) * (1 - drawn).log()  # [N,1,H,W]
+    return -(mask * likelihood).mean() / mask_mean
 
 
 def perceptual(real_features: Mapping[str, Tensor], fake_features: Mapping[str, Tensor]) -> Tensor:

@@ -50,7 +50,8 @@ def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str,
             networks[name] = PatchDiscriminator(DISCRIMINATORS[name])
             if config.pretrained_model_name_or_path is not None:
                 logger.info("No %s lies beside the pretrained model: it begins anew.", name)
-    if "completion_generator" in trained:
+    weights = config.completion_loss_weights
+    if "completion_generator" in trained and (weights.perceptual or weights.style):
         networks["vgg"] = load_vgg(config.vgg_weights, config.vgg_normalize)
     for name, network in networks.items():
         network.requires_grad_(name in trained).train(name in trained)
@@ -58,13 +59,16 @@ def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str,
 
 
 def save_networks(networks: Mapping[str, nn.Module], output_dir: Path) -> None:
-    """Writes the pipeline, its generators' spectral norm folded in, and the discriminators beside it."""
+    """Writes the discriminators, then, its generators' spectral norm folded in, the pipeline they lie beside.
+
+    `model_index.json`, which marks a finished stage, is the last file written.
+    """
+    for name in DISCRIMINATORS.keys() & networks.keys():
+        networks[name].save_pretrained(output_dir / name)  # type: ignore[operator]  # a PatchDiscriminator
     generators: dict[str, Any] = dict.fromkeys(GENERATORS)
     for name in GENERATORS.keys() & networks.keys():
         generators[name] = fold_spectral_norm(networks[name])
     EdgeConnectPipeline(**generators).save_pretrained(output_dir)
-    for name in DISCRIMINATORS.keys() & networks.keys():
-        networks[name].save_pretrained(output_dir / name)  # type: ignore[operator]  # a PatchDiscriminator
 
 
 @torch.no_grad()
@@ -78,8 +82,18 @@ def fold_spectral_norm(generator: Any) -> Any:
 
 
 def _load(model: str) -> dict[str, nn.Module]:
-    """Generators and discriminators of a pipeline folder or a Hub model."""
-    folder = Path(model) if Path(model).is_dir() else Path(snapshot_download(model))
+    """Generators and discriminators of a pipeline folder or a Hub model.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        folder = Path(model) if Path(model).is_dir() else Path(snapshot_download(model))
+    except (OSError, ValueError) as error:  # what the Hub says of a mistyped folder names no folder
+        raise ValueError(
+            f"`pretrained_model_name_or_path` is {model!r}, which is no folder here and no model that the Hub gives: "
+            f"{error}"
+        ) from error
     pipeline = EdgeConnectPipeline.from_pretrained(folder)
     networks = {name: getattr(pipeline, name) for name in GENERATORS if getattr(pipeline, name) is not None}
     for name in DISCRIMINATORS:

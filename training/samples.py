@@ -41,6 +41,8 @@ class Crop:
 class SampleMaker:
     """Makes of a row and a source of chance the tensors `image`, `gray`, `edges`, `mask` and `hints` of one sample.
 
+    All but `gray` are bytes, of which 255 stands for 1: a quarter of what a worker would have to send as floats.
+
     A mask from a column or a folder that has no hole (the crop may have missed it) is replaced by an irregular one.
 
     Args:
@@ -56,6 +58,7 @@ class SampleMaker:
         self.flip = config.random_flip and not for_validation
         self.sigma = 2.0 if for_validation and config.sigma == 0 else config.sigma
         self.hint_probability = 0.0 if for_validation else config.hint_probability
+        self.plain_probability = 0.0 if for_validation else config.plain_probability
         self.mask_mixture = MaskMixture(
             config.mask_rectangle,
             config.mask_half,
@@ -65,7 +68,7 @@ class SampleMaker:
         )
 
     def __call__(self, row: Mapping[str, Any], rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        """One sample: `image` `[3,S,S]`, the others `[1,S,S]`.
+        """One sample: `image` `[3,S,S]`; `edges`, `mask` and `hints` `[1,S,S]`; `gray` `[1,S,S]` float32 in [0,1].
 
         Raises:
             UnreadableRowError: a picture of the row cannot be decoded.
@@ -77,12 +80,14 @@ class SampleMaker:
             picture_size = _upright_size(picture)
         crop = self._draw_crop(picture_size, rng)
         with _decoding(self.config.image_column):
-            colours = _read_crop(picture, crop, size, "RGB", Image.Resampling.BILINEAR)  # [S,S,3] uint8
-        image = np.divide(colours, 255, dtype=np.float32)  # [S,S,3]
-        gray = to_gray(image)  # [S,S]
+            image = _read_crop(picture, crop, size, "RGB", Image.Resampling.BILINEAR)  # [S,S,3]
+        is_plain = rng.random() < self.plain_probability
+        if is_plain:
+            image = draw_plain(size, rng)  # [S,S,3]
+        gray = to_gray(np.divide(image, 255, dtype=np.float32))  # [S,S]
 
         # 2. Its lines.
-        edges = self._find_edges(row, crop, gray, rng)  # [S,S]
+        edges = np.zeros((size, size), np.uint8) if is_plain else self._find_edges(row, crop, gray, rng)  # [S,S]
 
         # 3. The hole, and what of the lines in it is shown.
         mask = self._make_mask(row, crop, rng)  # [S,S]
@@ -90,9 +95,8 @@ class SampleMaker:
         if rng.random() < self.hint_probability:
             hints = draw_hints(edges, mask, rng)
 
-        sample = {"image": image.transpose(2, 0, 1)}  # [3,S,S]
-        maps = {"gray": gray, "edges": edges, "mask": mask.astype(np.float32), "hints": hints}
-        sample |= {name: array[None] for name, array in maps.items()}  # [1,S,S]
+        maps = {"gray": gray, "edges": edges, "mask": to_bytes(mask), "hints": hints}
+        sample = {"image": image.transpose(2, 0, 1)} | {name: array[None] for name, array in maps.items()}
         return {name: torch.from_numpy(array) for name, array in sample.items()}
 
     def _draw_crop(self, size: tuple[int, int], rng: np.random.Generator) -> Crop:
@@ -111,20 +115,19 @@ class SampleMaker:
 
     def _find_edges(
         self, row: Mapping[str, Any], crop: Crop, gray: npt.NDArray[np.float32], rng: np.random.Generator
-    ) -> npt.NDArray[np.float32]:
+    ) -> npt.NDArray[np.uint8]:
         """Canny's lines; those of `edge_column`; or, thinned, those of them that Canny has too."""
         sigma = rng.uniform(*RANDOM_SIGMA) if self.sigma == 0 else self.sigma
         if sigma == -1:
-            return np.zeros_like(gray)
+            return np.zeros(gray.shape, np.uint8)
         column = self.config.edge_column
         if column is None:
-            return canny(gray, sigma=sigma)
+            return to_bytes(canny(gray, sigma=sigma))
         with _decoding(column):
-            external = _read_crop(
+            edges = _read_crop(
                 _open_picture(row[column]), crop, self.config.resolution, "L", Image.Resampling.BILINEAR
-            )
-        edges = np.divide(external, 255, dtype=np.float32)  # [S,S]
-        return edges * canny(gray, sigma=sigma) if self.config.thin_edges else edges
+            )  # [S,S]
+        return edges & to_bytes(canny(gray, sigma=sigma)) if self.config.thin_edges else edges
 
     def _make_mask(self, row: Mapping[str, Any], crop: Crop, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
         size, column = self.config.resolution, self.config.mask_column
@@ -136,23 +139,48 @@ class SampleMaker:
         return mask if mask.any() else irregular_mask(size, rng)
 
 
+def draw_plain(size: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
+    """A wall or a sky without any lines: a gradient from one colour to another, with a little noise.
+
+    Args:
+        size (`int`): side of the picture in pixels.
+        rng (`np.random.Generator`): where the chance comes from.
+
+    Returns:
+        `[S,S,3]` RGB uint8.
+    """
+    start = rng.uniform(0, 255, 3)
+    stop = start + rng.normal(0, 20, 3)
+    direction = rng.uniform(-1, 1, 2)
+    y, x = np.mgrid[:size, :size] / size
+    way = direction[0] * y + direction[1] * x  # [S,S]
+    noise = rng.normal(0, rng.uniform(0, 5), (size, size, 1))
+    picture = start + way[..., None] * (stop - start) + noise  # [S,S,3]
+    return picture.clip(0, 255).round().astype(np.uint8)
+
+
 def draw_hints(
-    edges: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_], rng: np.random.Generator
-) -> npt.NDArray[np.float32]:
+    edges: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_], rng: np.random.Generator
+) -> npt.NDArray[np.uint8]:
     """Some of the lines in the hole, each whole, as a person's sketch would show some: from none of them to all.
 
     Args:
-        edges (`np.ndarray`): `[H,W]` float32 in [0,1], the true lines; those of at least 0.5 are shown.
+        edges (`np.ndarray`): `[H,W]` uint8, the true lines; those of at least 128 may be shown.
         mask (`np.ndarray`): `[H,W]` bool, True in the hole.
         rng (`np.random.Generator`): where the chance comes from.
 
     Returns:
-        `[H,W]` float32 in [0,1], 0 outside the hole.
+        `[H,W]` uint8, 0 outside the hole.
     """
-    count, labels = cv2.connectedComponents(((edges >= 0.5) & mask).astype(np.uint8), connectivity=8)
+    count, labels = cv2.connectedComponents(((edges >= 128) & mask).astype(np.uint8), connectivity=8)
     shown = rng.random(count) < rng.random()
     shown[0] = False  # what is no line
     return edges * shown[labels]
+
+
+def to_bytes(marked: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
+    """255 where an array is True or 1, 0 elsewhere."""
+    return marked.astype(np.uint8) * 255
 
 
 # What Pillow's decoders raise of a broken file.
@@ -204,7 +232,7 @@ def _read_crop(
     right = min(picture.width, left + crop.width * picture.width)
     bottom = min(picture.height, top + crop.height * picture.height)
     resized = np.asarray(picture.resize((size, size), resampling, box=(left, top, right, bottom)))
-    return np.fliplr(resized) if crop.mirrored else resized
+    return (np.fliplr(resized) if crop.mirrored else resized).copy()
 
 
 def _to_mode(picture: Image.Image, mode: str) -> Image.Image:

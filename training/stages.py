@@ -19,6 +19,7 @@ Tensors = Mapping[str, Tensor]
 class EdgeStage:
     """Trains G1 against D1: `adversarial + 10 feature_matching` (section 3.1).
 
+    A loss whose weight is 0 is not computed, and without an adversarial one there is no discriminator.
     Every stage names the networks it trains and has the same five methods, called in this order for each batch:
     `predict`, `discriminator_terms`, then, with the discriminator updated, `generator_terms`; `metrics` and `pictures`
     look at the result.
@@ -29,12 +30,13 @@ class EdgeStage:
     """
 
     generators: tuple[str, ...] = ("edge_generator",)
-    discriminators: tuple[str, ...] = ("edge_discriminator",)
 
     def __init__(self, networks: Mapping[str, nn.Module], config: TrainingConfig):
         self.networks = networks
         self.form = config.adversarial_loss
         self.weights: dict[str, float] = asdict(config.edge_loss_weights)
+        is_judged = self.weights["adversarial"] or self.weights["feature_matching"]
+        self.discriminators: tuple[str, ...] = ("edge_discriminator",) if is_judged else ()
 
     def predict(self, batch: Tensors) -> dict[str, Tensor]:
         """Equation 1.
@@ -49,7 +51,9 @@ class EdgeStage:
         return {"pred_edges": pred_edges, "comp_edges": compose_edges(pred_edges, batch)}
 
     def discriminator_terms(self, batch: Tensors, predicted: Tensors) -> dict[str, Tensor]:
-        """What D1 minimises; the prediction is detached."""
+        """What D1, if there is one, minimises; the prediction is detached."""
+        if not self.discriminators:
+            return {}
         term = discriminator_term(
             self.networks["edge_discriminator"],
             torch.cat([batch["gray"], batch["edges"]], dim=1),  # [N,2,H,W]
@@ -59,16 +63,23 @@ class EdgeStage:
         return {"discriminator": term}
 
     def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
-        """What G1 minimises, unweighted, by a fresh forward of D1 (equations 2 to 4). `mask_mean` is not needed."""
-        real = torch.cat([batch["gray"], batch["edges"]], dim=1)  # [N,2,H,W]
-        fake = torch.cat([batch["gray"], predicted["pred_edges"]], dim=1)  # [N,2,H,W]
-        with frozen(self.networks["edge_discriminator"]) as discriminator:
-            _, real_features = discriminator(real)
-            fake_map, fake_features = discriminator(fake)
-        return {
-            "adversarial": losses.generator_adversarial(fake_map, self.form),
-            "feature_matching": losses.feature_matching(real_features, fake_features),
-        }
+        """What G1 minimises, unweighted, by a fresh forward of D1 (equations 2 to 4).
+
+        Args:
+            batch, predicted (`Mapping[str, torch.Tensor]`): as given to and by `predict`.
+            mask_mean (`torch.Tensor`): a scalar, the share of the hole in the global batch (all processes).
+        """
+        edges, pred_edges = batch["edges"], predicted["pred_edges"]
+        terms = {}
+        if self.discriminators:
+            with frozen(self.networks["edge_discriminator"]) as discriminator:
+                _, real_features = discriminator(torch.cat([batch["gray"], edges], dim=1))  # of [N,2,H,W]
+                fake_map, fake_features = discriminator(torch.cat([batch["gray"], pred_edges], dim=1))
+            terms["adversarial"] = losses.generator_adversarial(fake_map, self.form)
+            terms["feature_matching"] = losses.feature_matching(real_features, fake_features)
+        if self.weights["cross_entropy"]:
+            terms["cross_entropy"] = losses.cross_entropy(edges, pred_edges, batch["mask"], mask_mean)
+        return terms
 
     def metrics(self, batch: Tensors, predicted: Tensors) -> dict[str, float]:
         """Precision and recall of the lines in the hole."""
@@ -89,18 +100,19 @@ class EdgeStage:
 class CompletionStage:
     """Trains G2 against D2: `l1 + 0.1 adversarial + 0.1 perceptual + 250 style` (section 3.2).
 
+    A loss whose weight is 0 is not computed, and without the adversarial one there is no discriminator.
     It paints from the true lines or, with `edge_source` "generated", from those that a frozen G1 draws in the hole.
     Arguments and methods as in `EdgeStage`.
     """
 
     generators: tuple[str, ...] = ("completion_generator",)
-    discriminators: tuple[str, ...] = ("completion_discriminator",)
 
     def __init__(self, networks: Mapping[str, nn.Module], config: TrainingConfig):
         self.networks = networks
         self.form = config.adversarial_loss
         self.edge_source = config.edge_source
         self.weights: dict[str, float] = asdict(config.completion_loss_weights)
+        self.discriminators: tuple[str, ...] = ("completion_discriminator",) if self.weights["adversarial"] else ()
 
     def predict(self, batch: Tensors) -> dict[str, Tensor]:
         """Equation 5: `comp_edges` `[N,1,H,W]`, `pred_image` and `comp_image` `[N,3,H,W]`."""
@@ -111,7 +123,9 @@ class CompletionStage:
         return predict_image(self.networks["completion_generator"], batch, comp_edges)
 
     def discriminator_terms(self, batch: Tensors, predicted: Tensors) -> dict[str, Tensor]:
-        """What D2 minimises; the prediction is detached. D2 sees the picture only, as in the published code."""
+        """What D2, if there is one, minimises; the prediction is detached. As published, it sees the picture only."""
+        if not self.discriminators:
+            return {}
         discriminator, fake = self.networks["completion_discriminator"], predicted["pred_image"].detach()
         return {"discriminator": discriminator_term(discriminator, batch["image"], fake, self.form)}
 
@@ -123,17 +137,28 @@ class CompletionStage:
             mask_mean (`torch.Tensor`): a scalar, the share of the hole in the global batch (all processes).
         """
         image, pred_image, mask = batch["image"], predicted["pred_image"], batch["mask"]
-        with frozen(self.networks["completion_discriminator"]) as discriminator:
-            fake_map, _ = discriminator(pred_image)
+        terms = {}
+        if self.weights["l1"]:
+            terms["l1"] = losses.l1(image, pred_image, mask_mean)
+        if self.weights["hole_l1"]:
+            terms["hole_l1"] = losses.hole_l1(image, pred_image, mask, mask_mean)
+        if self.weights["adversarial"]:
+            with frozen(self.networks["completion_discriminator"]) as discriminator:
+                fake_map, _ = discriminator(pred_image)
+            terms["adversarial"] = losses.generator_adversarial(fake_map, self.form)
+        if self.weights["perceptual"]:
+            real_features, fake_features = self._vgg_features(image, pred_image)
+            terms["perceptual"] = losses.perceptual(_only(PERCEPTUAL_LAYERS, real_features), fake_features)
+        if self.weights["style"]:
+            real_features, fake_features = self._vgg_features(image * mask, pred_image * mask)
+            terms["style"] = losses.style(_only(STYLE_LAYERS, real_features), fake_features)
+        return terms
+
+    def _vgg_features(self, real: Tensor, fake: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         vgg = self.networks["vgg"]
         with torch.no_grad():
-            real_features, real_hole_features = vgg(image), vgg(image * mask)
-        return {
-            "l1": losses.l1(image, pred_image, mask_mean),
-            "adversarial": losses.generator_adversarial(fake_map, self.form),
-            "perceptual": losses.perceptual(_only(PERCEPTUAL_LAYERS, real_features), vgg(pred_image)),
-            "style": losses.style(_only(STYLE_LAYERS, real_hole_features), vgg(pred_image * mask)),
-        }
+            real_features = vgg(real)
+        return real_features, vgg(fake)
 
     def metrics(self, batch: Tensors, predicted: Tensors) -> dict[str, float]:
         """PSNR of the composed picture, in decibels."""
@@ -163,7 +188,7 @@ class JointStage(CompletionStage):
         super().__init__(networks, config)
         self.edge_stage = EdgeStage(networks, config) if config.keep_edge_losses else None
         if self.edge_stage is not None:
-            self.discriminators = ("completion_discriminator", "edge_discriminator")
+            self.discriminators += self.edge_stage.discriminators
             self.weights |= {f"edge_{name}": weight for name, weight in self.edge_stage.weights.items()}
 
     def predict(self, batch: Tensors) -> dict[str, Tensor]:
@@ -176,7 +201,8 @@ class JointStage(CompletionStage):
         """What D2 minimises and, with `keep_edge_losses`, what D1 does."""
         terms = super().discriminator_terms(batch, predicted)
         if self.edge_stage is not None:
-            terms["edge_discriminator"] = self.edge_stage.discriminator_terms(batch, predicted)["discriminator"]
+            edge_terms = self.edge_stage.discriminator_terms(batch, predicted)
+            terms |= {f"edge_{name}": term for name, term in edge_terms.items()}
         return terms
 
     def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:

@@ -1,5 +1,6 @@
 """The one loop for all stages: update, log, validate, save, resume, publish."""
 
+import dataclasses
 import logging
 import math
 import os
@@ -23,6 +24,7 @@ from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
 from training.checkpoints import (
+    checkpoint_step,
     find_checkpoints,
     find_latest,
     is_whole,
@@ -74,6 +76,8 @@ class Player:
         self, accelerator: Accelerator, parameters: list[nn.Parameter], learning_rate: float, config: TrainingConfig
     ):
         def factor(step: int) -> float:
+            if config.lr_scheduler == "cosine":
+                return (1 + math.cos(math.pi * min(1, step / (config.max_train_steps or 1)))) / 2
             return 1.0 if config.lr_drop_step is None or step < config.lr_drop_step else 0.1
 
         self.accelerator = accelerator
@@ -127,7 +131,8 @@ class Trainer:
         if self.accelerator.is_main_process:
             self.output_dir.mkdir(parents=True, exist_ok=True)
             remove_partial(self.output_dir)
-            save_config(config, self.output_dir / "training_config.yaml")
+            repeatable = dataclasses.replace(config, resume_from_checkpoint=None)
+            save_config(repeatable, self.output_dir / "training_config.yaml")
 
         # 1. Networks, optimisers and schedules, the same in every process.
         set_seed(config.seed)
@@ -145,16 +150,23 @@ class Trainer:
         rate = config.joint_learning_rate if config.stage == "joint" else config.learning_rate
         self.generator = Player(self.accelerator, self._parameters(self.stage.generators), rate, config)
         rate *= config.discriminator_learning_rate_factor
-        self.discriminator = Player(self.accelerator, self._parameters(self.stage.discriminators), rate, config)
+        judges = self._parameters(self.stage.discriminators)
+        self.discriminator = Player(self.accelerator, judges, rate, config) if judges else None
         self.ema = EMAModel(self.generator.parameters, decay=config.ema_decay) if config.use_ema else None
 
         # 2. What a checkpoint holds, beside optimisers and the random state of every process.
         self.progress = Progress()
-        states = (self.progress, self.generator.schedule, self.discriminator.schedule, self.ema)
-        self.accelerator.register_for_checkpointing(*(state for state in states if state is not None))
+        schedules = (player.schedule for player in (self.generator, self.discriminator) if player is not None)
+        states = [state for state in (self.progress, *schedules, self.ema) if state is not None]
+        self.accelerator.register_for_checkpointing(*states)
         self.accelerator.register_save_state_pre_hook(self._save_networks)
         self.accelerator.register_load_state_pre_hook(self._load_networks)
         if checkpoint is not None:
+            if len([*checkpoint.glob("custom_checkpoint_*.pkl")]) != len(states):
+                raise ValueError(
+                    f"`resume_from_checkpoint` {str(checkpoint)!r} is of a run with another `use_ema` than "
+                    f"{config.use_ema}, or with losses that need another discriminator."
+                )
             self.accelerator.load_state(str(checkpoint))
             logger.info("Going on from %s.", checkpoint)
         self.saved_step = None if checkpoint is None else self.progress.global_step
@@ -240,7 +252,8 @@ class Trainer:
                 predicted = self.stage.predict(batch)
                 # Phase 1: the discriminators, on what the generators made, detached.
                 discriminator_terms = self.stage.discriminator_terms(batch, predicted)
-                self.discriminator.update(torch.stack([*discriminator_terms.values()]).sum())
+                if self.discriminator is not None:
+                    self.discriminator.update(torch.stack([*discriminator_terms.values()]).sum())
                 # Phase 2: the generators, judged by the updated discriminators.
                 generator_terms = self.stage.generator_terms(batch, predicted, mask_mean)
                 weighted = [self.stage.weights[name] * term for name, term in generator_terms.items()]
@@ -349,6 +362,10 @@ class Trainer:
             return latest
         if not is_whole(Path(wanted)):
             raise ValueError(f"`resume_from_checkpoint` is {wanted!r}, which is no checkpoint folder, or a torn one.")
+        step = checkpoint_step(Path(wanted))
+        later = [path.name for path in find_checkpoints(self.output_dir) if checkpoint_step(path) > step]
+        if later:
+            logger.warning("%s are newer and stay, so 'latest' means them until this run has passed them.", later)
         return Path(wanted)
 
     def _save_checkpoint(self) -> None:
