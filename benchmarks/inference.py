@@ -8,30 +8,30 @@ run and dtype.
 """
 
 import argparse
-import re
 import statistics
-from collections import defaultdict
 from functools import partial
 
 import cv2
 import numpy as np
 import torch
-from measuring import ROOT, Call, Row, convolution_speed, count_operations, publish, time_in_turn, times_as_fast
+from measuring import (
+    ROOT,
+    Call,
+    Row,
+    convolution_speed,
+    count_operations,
+    profile_shares,
+    publish,
+    time_in_turn,
+    times_as_fast,
+)
 from PIL import Image
 from published import PublishedPipeline
-from torch.profiler import ProfilerActivity, profile
 
 from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator
 from edgeconnect_hf.cli import fastest_dtype
 
 NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
-KINDS = {  # of operations, by what their names hold; the first that fits
-    "convolution": "convolution",
-    "normalisation": "norm",
-    "padding": "pad",
-    "activation": "clamp|relu|tanh|sigmoid",
-    "copies and conversions": "copy|cat",
-}
 BASELINE = "published architecture, fp32"
 
 
@@ -46,19 +46,6 @@ def paper_size_pipeline(dtype: torch.dtype) -> EdgeConnectPipeline:
 def compiled(pipeline: EdgeConnectPipeline) -> EdgeConnectPipeline:
     pipeline.compile()
     return pipeline
-
-
-def profile_shares(call: Call) -> dict[str, float]:
-    """Per cent of the time by kind of operation."""
-    with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        for _ in range(5):
-            call()
-    microseconds: dict[str, float] = defaultdict(float)
-    for event in profiler.key_averages():
-        kind = next((kind for kind, pattern in KINDS.items() if re.search(pattern, event.key)), "the rest")
-        microseconds[kind] += event.self_cpu_time_total
-    total = sum(microseconds.values())
-    return {kind: 100 * microseconds[kind] / total for kind in (*KINDS, "the rest")}
 
 
 def main() -> None:
@@ -104,7 +91,7 @@ def main() -> None:
         row["of the time, the floor is"] = f"{100 * floor / statistics.median(times):.0f} %" if floor else None
         rows.append(row)
     profiles = [
-        {"share of the time": name} | {kind: f"{share:.1f} %" for kind, share in profile_shares(calls[name]).items()}
+        {"share of the time": name} | profile_shares(calls[name])
         for name in calls
         if not name.endswith("compiled") and not name.startswith("OpenCV")
     ]

@@ -2,19 +2,23 @@
 
 import json
 import platform
+import re
 import shlex
 import statistics
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
+from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # `training` is not installed
 RESULTS = Path(__file__).parent / "results"
 
 Call = Callable[[], Any]
@@ -58,6 +62,28 @@ def convolution_speed(dtype: torch.dtype) -> float:
     hidden = torch.randn(1, 256, 64, 64, dtype=dtype).contiguous(memory_format=torch.channels_last)
     operations = count_operations(lambda: conv(hidden))
     return operations / statistics.median(time_in_turn({"convolution": lambda: conv(hidden)}, 25)["convolution"])
+
+
+KINDS = {  # of operations, by what their names hold; the first that fits
+    "convolution": "convolution",
+    "normalisation": "norm",
+    "padding": "pad",
+    "activation": "clamp|relu|tanh|sigmoid|threshold",
+    "copies and conversions": "copy|cat",
+}
+
+
+def profile_shares(call: Call) -> dict[str, str]:
+    """Per cent of the time by kind of operation, over three calls."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(3):
+            call()
+    microseconds: dict[str, float] = defaultdict(float)
+    for event in profiler.key_averages():
+        kind = next((kind for kind, pattern in KINDS.items() if re.search(pattern, event.key)), "the rest")
+        microseconds[kind] += event.self_cpu_time_total
+    total = sum(microseconds.values())
+    return {kind: f"{100 * microseconds[kind] / total:.1f} %" for kind in (*KINDS, "the rest")}
 
 
 def describe_machine() -> dict[str, Any]:

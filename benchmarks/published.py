@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from edgeconnect_hf.edges import canny, to_gray
+from training import losses
+from training.vgg import PERCEPTUAL_LAYERS, STYLE_LAYERS, VGG19Features
 
 
 class PublishedBlock(nn.Module):
@@ -81,3 +83,61 @@ class PublishedPipeline:
         pred_image = (self.completion_generator(torch.cat([image * (1 - mask) + mask, comp_edges], dim=1)) + 1) / 2
         comp_image = pred_image * mask + image * (1 - mask)
         return (comp_image[0].permute(1, 2, 0) * 255).round().byte().numpy()
+
+
+class PublishedDiscriminator(nn.Module):
+    """70x70 PatchGAN with the spectral norm; returns its raw map."""
+
+    def __init__(self, in_channels: int):
+        super().__init__()
+        channels, strides = (in_channels, 64, 128, 256, 512, 1), (2, 2, 2, 1, 1)
+        layers: list[nn.Module] = []
+        for i, stride in enumerate(strides):
+            layers += [
+                spectral_norm(nn.Conv2d(channels[i], channels[i + 1], 4, stride, padding=1, bias=False)),
+                nn.LeakyReLU(0.2),
+            ]
+        self.layers = nn.Sequential(*layers[:-1])
+
+    def forward(self, picture: Tensor) -> Tensor:
+        return self.layers(picture)
+
+
+class PublishedCompletionStep:
+    """One update of the completion stage as published: every loss its own forward of VGG19, D thrice, all of it fp32.
+
+    The published step of D stands between G's forward and G's backward, which PyTorch refuses today; here both steps
+    follow both backward passes.
+
+    Args:
+        vgg (`VGG19Features`): frozen, as the losses of this package use it.
+    """
+
+    def __init__(self, vgg: VGG19Features):
+        torch.manual_seed(0)
+        self.vgg = vgg
+        self.generator = published_generator(4, 3, nn.Tanh(), use_spectral_norm=False)
+        self.discriminator = PublishedDiscriminator(3)
+        self.generator_adam = torch.optim.Adam(self.generator.parameters(), lr=1e-4, betas=(0.0, 0.9))
+        self.discriminator_adam = torch.optim.Adam(self.discriminator.parameters(), lr=1e-5, betas=(0.0, 0.9))
+
+    def __call__(self, batch: dict[str, Tensor]) -> None:
+        image, mask, edges = batch["image"], batch["mask"], batch["edges"]
+        pred_image = (self.generator(torch.cat([image * (1 - mask) + mask, edges], dim=1)) + 1) / 2
+
+        real_map, fake_map = self.discriminator(image), self.discriminator(pred_image.detach())
+        discriminator_loss = losses.discriminator_adversarial(real_map, fake_map)
+
+        adversarial = losses.generator_adversarial(self.discriminator(pred_image))
+        l1 = losses.l1(image, pred_image, mask.mean())
+        real, fake = self.vgg(image), self.vgg(pred_image)
+        perceptual = losses.perceptual({name: real[name] for name in PERCEPTUAL_LAYERS}, fake)
+        real, fake = self.vgg(image * mask), self.vgg(pred_image * mask)
+        style = losses.style({name: real[name] for name in STYLE_LAYERS}, fake)
+
+        self.generator_adam.zero_grad()
+        (l1 + 0.1 * adversarial + 0.1 * perceptual + 250 * style).backward()
+        self.discriminator_adam.zero_grad()
+        discriminator_loss.backward()
+        self.generator_adam.step()
+        self.discriminator_adam.step()
