@@ -91,7 +91,7 @@ def main() -> None:
         row["of the time, the floor is"] = f"{100 * floor / statistics.median(times):.0f} %" if floor else None
         rows.append(row)
     profiles = [
-        {"share of the time": name} | profile_shares(calls[name])
+        {"share of the time": name} | profile_shares(calls[name], args.repeats)
         for name in calls
         if not name.endswith("compiled") and not name.startswith("OpenCV")
     ]

@@ -73,10 +73,10 @@ KINDS = {  # of operations, by what their names hold; the first that fits
 }
 
 
-def profile_shares(call: Call) -> dict[str, str]:
-    """Per cent of the time by kind of operation, over three calls."""
+def profile_shares(call: Call, repeats: int) -> dict[str, str]:
+    """Per cent of the time by kind of operation, over `repeats` calls."""
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
-        for _ in range(3):
+        for _ in range(repeats):
             call()
     microseconds: dict[str, float] = defaultdict(float)
     for event in profiler.key_averages():

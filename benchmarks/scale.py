@@ -50,7 +50,7 @@ def write_folder(folder: Path, number: int) -> None:
 
 
 def repair_folder(folder: Path, number: int, processes: int) -> Row:
-    """The command line on the folder, and the memory of its processes after every fifth of the pictures."""
+    """The command line on the folder, and the memory of its largest process after each sixth of the pictures."""
     output = folder.with_name(f"repaired-{processes}")
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"] * (processes > 1)
     command = [sys.executable, *launcher, "-m", "edgeconnect_hf.cli", "inpaint", folder, folder.with_suffix(".png")]
@@ -63,7 +63,7 @@ def repair_folder(folder: Path, number: int, processes: int) -> Row:
         memory: list[float] = []
         while process.poll() is None:
             done = len(list(output.glob("*.png"))) if output.exists() else 0
-            if done >= number * (len(memory) + 1) // (MEMORY_SAMPLES + 1):
+            if len(memory) < MEMORY_SAMPLES and done >= number * (len(memory) + 1) // (MEMORY_SAMPLES + 1):
                 family = (root, *root.children(recursive=True))
                 memory.append(max(member.memory_info().rss for member in family) / 2**20)
             time.sleep(0.05)
@@ -74,7 +74,7 @@ def repair_folder(folder: Path, number: int, processes: int) -> Row:
         "processes": f"{processes}, {threads} threads each",
         "seconds, start included": seconds,
         "pictures/s": number / seconds,
-        "MB of one process along the run": ", ".join(f"{megabytes:.0f}" for megabytes in memory),
+        "MB of a process along the run": ", ".join(f"{megabytes:.0f}" for megabytes in memory),
     }
 
 

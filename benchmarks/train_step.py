@@ -106,7 +106,7 @@ def main() -> None:
         row = {"": name, "seconds": median, "times as fast": times_as_fast(seconds[BASELINE], times)}
         rows.append(row | {"floor, seconds": floor, "of the time, the floor is": f"{100 * floor / median:.0f} %"})
     profiles = [
-        {"share of the time": name} | profile_shares(call) for name, call in calls.items() if "compiled" not in name
+        {"share of the time": name} | profile_shares(call, 1) for name, call in calls.items() if "compiled" not in name
     ]
     size, depth = f"{arguments.resolution}x{arguments.resolution}", arguments.num_residual_blocks
     title = (

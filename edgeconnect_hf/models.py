@@ -63,7 +63,7 @@ class _LastConv(nn.Conv2d):
     bias: torch.Tensor  # never None here
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        if not _infers_on_cpu(hidden):
+        if not _runs_on_cpu(hidden):
             return super().forward(hidden)
         height, dtype = hidden.shape[2], hidden.dtype
         hidden = F.pad(hidden, (3, 3, 3, 3), mode="reflect")  # [N,c,H+6,W+6]
@@ -76,14 +76,18 @@ class _LastConv(nn.Conv2d):
 def _instance_norm(hidden: torch.Tensor) -> torch.Tensor:
     """Each channel of each picture to mean 0 and variance 1 (appendix A).
 
-    Group norm with one channel a group is the same. On the CPU it works in channels_last, where instance norm copies
-    there and back; its backward pass is the slower one.
+    On the CPU, PyTorch's instance norm leaves channels_last and copies there and back. Group norm with one channel a
+    group is the same and stays; its backward pass is slow, that of batch norm on one picture at a time is not.
     """
-    return F.group_norm(hidden, hidden.shape[1]) if _infers_on_cpu(hidden) else F.instance_norm(hidden)
+    if not _runs_on_cpu(hidden):
+        return F.instance_norm(hidden)
+    if torch.is_grad_enabled():
+        return torch.cat([F.batch_norm(picture, None, None, training=True) for picture in hidden.split(1)])
+    return F.group_norm(hidden, hidden.shape[1])
 
 
-def _infers_on_cpu(hidden: torch.Tensor) -> bool:
-    return hidden.device.type == "cpu" and not torch.is_grad_enabled()
+def _runs_on_cpu(hidden: torch.Tensor) -> bool:
+    return hidden.device.type == "cpu" and not torch.onnx.is_in_onnx_export()  # what is exported may run anywhere
 
 
 def _conv(

@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
-from edgeconnect_hf import CompletionGenerator, EdgeGenerator, GeneratorOutput
+from edgeconnect_hf import CompletionGenerator, EdgeGenerator, GeneratorOutput, models
 from edgeconnect_hf.models import blend
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -104,16 +104,27 @@ def test_gradient_checkpointing_changes_no_gradient():
 
 
 @pytest.mark.parametrize("network", [EdgeGenerator, CompletionGenerator])
-def test_inference_computes_what_training_does(network):
-    """Group norm for instance norm, the last convolution row by row: other orders of the same fp32 sums, 5e-5."""
+def test_what_is_fast_on_the_cpu_computes_the_same(network, monkeypatch):
+    """Group norm and batch norm for instance norm, the last convolution row by row: other orders of the same fp32 sums,
+    5e-5 in pictures, 1e-4 of the largest gradient."""
     model = tiny(network).eval()
     for parameter in model.parameters():  # 0.02 would leave every output at one half
         torch.nn.init.normal_(parameter, std=0.3)
-    trained = model(*inputs(network)).sample
-    with torch.no_grad():
-        inferred = model(*inputs(network)).sample
-    assert trained.detach().std() > 0.1
-    assert_close(inferred, trained.detach(), rtol=0, atol=5e-5)
+
+    def predict_and_train():
+        with torch.no_grad():
+            inferred = model(*inputs(network)).sample
+        trained = model(*inputs(network)).sample
+        return inferred, trained.detach(), torch.autograd.grad(trained.square().mean(), tuple(model.parameters()))
+
+    inferred, trained, gradients = predict_and_train()
+    monkeypatch.setattr(models, "_runs_on_cpu", lambda hidden: False)
+    _, expected, expected_gradients = predict_and_train()
+    assert expected.std() > 0.1
+    assert_close(inferred, expected, rtol=0, atol=5e-5)
+    assert_close(trained, expected, rtol=0, atol=5e-5)
+    for gradient, expected_gradient in zip(gradients, expected_gradients, strict=True):
+        assert_close(gradient, expected_gradient, rtol=0, atol=1e-4 * expected_gradient.abs().max().item())
 
 
 def test_generator_is_deterministic_and_independent_of_its_batch():
