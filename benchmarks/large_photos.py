@@ -1,9 +1,6 @@
-"""What a large photo costs against a small one with the same hole, and what its window loses against the whole picture.
+"""What a large photo costs against a small one with the same hole, in time and memory.
 
-    python benchmarks/large_photos.py [--photos FOLDER]
-
-With `--photos`, the hole is repaired in the middle of each photo of the folder, enlarged to 2048x2048, by every
-strategy, and the PSNR in the hole is compared with that of `strategy="original"`.
+python benchmarks/large_photos.py
 """
 
 import argparse
@@ -12,7 +9,6 @@ import statistics
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 from measuring import ROOT, Row, publish, time_in_turn, times_as_fast
@@ -20,7 +16,6 @@ from PIL import Image
 
 from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator, canny
 from edgeconnect_hf.cli import fastest_dtype
-from edgeconnect_hf.regions import STRATEGIES
 
 SIZES = ((256, 256), (2048, 2048), (4000, 3000))
 HOLE = 200
@@ -72,26 +67,8 @@ def measure_sizes(name: str, pipeline: EdgeConnectPipeline, repeats: int) -> lis
     ]
 
 
-def measure_loss(pipeline: EdgeConnectPipeline, photos: list[Path]) -> list[Row]:
-    psnr: dict[str, list[float]] = {strategy: [] for strategy in STRATEGIES}
-    mask = centred_hole((2048, 2048))
-    hole = np.asarray(mask) > 0
-    for path in photos:
-        photo = Image.open(path).convert("RGB").resize(mask.size, Image.Resampling.BICUBIC)
-        for strategy, values in psnr.items():
-            (repaired,) = pipeline(photo, mask, strategy=strategy).images
-            values.append(cv2.PSNR(np.asarray(repaired)[hole], np.asarray(photo)[hole]))
-    means = {strategy: statistics.mean(values) for strategy, values in psnr.items()}
-    return [
-        {"strategy": strategy, "PSNR in the hole, dB": f"{mean:.2f}", "against": f"{mean - means['original']:+.2f}"}
-        for strategy, mean in means.items()
-    ]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--photos", type=Path, help="folder of photos for the table of strategies")
-    parser.add_argument("--number", type=int, default=10, help="photos taken of it")
     parser.add_argument("--repeats", type=int, default=7)
     args = parser.parse_args()
 
@@ -104,11 +81,6 @@ def main() -> None:
         f"A hole of {HOLE}x{HOLE}, {DTYPE}; median of {args.repeats}": rows,
         "Canny": [{"": "256x256, median of 200", "ms": 1000 * statistics.median(canny_seconds)}],
     }
-    if args.photos:
-        photos = sorted(args.photos.iterdir())[: args.number]
-        tables[f"The same hole in {len(photos)} photos enlarged to 2048x2048, bundled model, {DTYPE}"] = measure_loss(
-            bundled, photos
-        )
     publish("large_photos", tables)
 
 
