@@ -1,10 +1,14 @@
 """What the page's steps cost: time for the example photos, time of eight calls at once, memory over fifty.
 
-    python benchmarks/demo.py
+    python benchmarks/demo.py [--screenshot docs/demo.png]
 
-Starts the server in this process and calls its API as a program does: upload, work, download.
+Starts the server in this process and calls its API as a program does: upload, work, download. Where a Chromium is
+installed, it also clicks each example of the page, in a new window, and waits until both pictures of the slider are
+there. `--screenshot` makes the README's picture: an example with its result and a line drawn.
 """
 
+import argparse
+import shutil
 import statistics
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +16,8 @@ from pathlib import Path
 
 import psutil
 from gradio_client import Client, handle_file
+from PIL import Image
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from edgeconnect_hf import EdgeConnectPipeline
 from edgeconnect_hf.demo import build_demo, launch
@@ -23,8 +29,66 @@ def resident_megabytes() -> float:
     return psutil.Process().memory_info().rss / 2**20
 
 
+def drag(page: Page, selector: str, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """With the mouse, from and to shares of the element's width and height."""
+    element = page.locator(selector).last
+    element.scroll_into_view_if_needed()
+    box = element.bounding_box()
+    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
+    page.mouse.move(*points[0])
+    page.mouse.down()
+    page.mouse.move(*points[1], steps=10)
+    page.mouse.up()
+
+
+def click_example(browser: Browser, url: str, number: int, screenshot: Path | None = None) -> float:
+    """Seconds from the click on an example to both pictures of the slider."""
+    page = browser.new_page(viewport={"width": 1280, "height": 900})
+    page.goto(url)
+    example = page.locator("#examples button").nth(number)
+    example.wait_for()
+    page.wait_for_timeout(1000)  # the page itself has settled
+    start = time.perf_counter()
+    example.click()
+    page.wait_for_function(
+        "() => {const images = [...document.querySelectorAll('#slider img')];"
+        "return images.length > 1 && images.every(image => image.complete && image.naturalWidth)}"
+    )
+    seconds = time.perf_counter() - start
+    if screenshot:
+        page.wait_for_timeout(4000)  # both editors show their pictures
+        drag(page, "#lines canvas", (0.25, 0.52), (0.5, 0.52))
+        drag(page, "#slider", (0.5, 0.5), (0.3, 0.5))
+        page.mouse.move(0, 0)
+        page.wait_for_timeout(1000)
+        page.screenshot(path=screenshot, full_page=True)
+        with Image.open(screenshot) as image:  # a third of the bytes
+            image.convert("RGB").quantize(256, Image.Quantize.MAXCOVERAGE).save(screenshot, optimize=True)
+    page.close()
+    return seconds
+
+
 def main() -> None:
-    url = launch(build_demo(EdgeConnectPipeline.from_pretrained()), host="127.0.0.1", block=False)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--screenshot", type=Path, metavar="PNG", help="make this picture, measure nothing")
+    screenshot = parser.parse_args().screenshot
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+    url = launch(build_demo(EdgeConnectPipeline.from_pretrained(), EXAMPLES), host="127.0.0.1", block=False)
+    names = [path.stem for path in sorted(EXAMPLES.glob("*.jpg"))]
+    if screenshot and not chromium:
+        raise SystemExit("`--screenshot` needs Chromium.")
+    if chromium:
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+            if screenshot:
+                click_example(browser, url, 0, screenshot)
+                return
+            print("| example | from click to picture, median of 3 |\n| --- | --- |")
+            for number, name in enumerate(names):
+                seconds = statistics.median(click_example(browser, url, number) for _ in range(3))
+                print(f"| {name} | {seconds:.2f} s |")
+            print()
     client = Client(url, verbose=False)
 
     def inpaint(name: str) -> float:
@@ -33,7 +97,6 @@ def main() -> None:
         client.predict(photo, mask, api_name="/inpaint")
         return time.perf_counter() - start
 
-    names = [path.stem for path in sorted(EXAMPLES.glob("*.jpg"))]
     print("| photo | from call to result, median of 5 |\n| --- | --- |")
     for name in names:
         inpaint(name)

@@ -1,5 +1,6 @@
 """The page: paint a mask, see the lines, edit them, complete. Needs the extra `demo`."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,21 @@ MAX_WAITING = 20  # requests in the queue; the next is turned away
 
 _CSS = """
 .gradio-container {width: 100% !important; max-width: 1280px !important; margin: 0 auto !important}
-.swatch {display: inline-block; width: 1.4em; height: .35em; margin: 0 .35em 0 .9em; vertical-align: middle;
+.swatch {display: inline-block; width: 1.4em; height: .4em; margin-right: .4em; vertical-align: middle;
   outline: 1px solid #8888}
-.swatch:first-of-type {margin-left: 0}
-.status {min-height: 56px !important}
+.legend {white-space: nowrap; margin-right: 1.2em}
+.block.status {min-height: 64px !important}
+.status .html-container {padding: 0 !important}
+.status .html-container.pending {visibility: hidden}
+#lines-hint {height: 420px; display: flex; align-items: center; justify-content: center; text-align: center;
+  border: 1px dashed var(--border-color-primary); border-radius: var(--block-radius); padding: 0 12%}
+#workspace .column:has(#lines) #lines-hint {display: none}
+#examples .container {width: 160px; height: 96px}
+#examples img {width: 100%; height: 100%; object-fit: cover}
 @media (max-width: 700px) {
   .gradio-container main {padding: 12px !important}
-  #mask, #lines {height: 340px !important}
+  #mask, #lines {height: 300px !important}
+  #lines-hint {height: auto; padding: 24px}
 }
 """
 
@@ -33,16 +42,26 @@ _HEADING = """# EdgeConnect
 Paint over what should not be in a photo. EdgeConnect draws the missing lines, you correct them, it paints between them.
 """
 
-_LEGEND = (
-    f'<span class="swatch" style="background:{editor.hex_colour(editor.KNOWN_COLOUR)}"></span>found in the photo'
-    f'<span class="swatch" style="background:{editor.hex_colour(editor.IMAGINED_COLOUR)}"></span>imagined in the hole'
-    f'<span class="swatch" style="background:{editor.hex_colour(editor.DRAWN_COLOUR)}"></span>drawn by you'
-)
+_MASK_HELP = """
+<b>Erase object</b> repairs the photo at once. <b>Find edges</b> first shows the lines it will be painted from, for you
+to correct; with <b>Sketch</b> you draw them yourself.
+"""
 
-_LINES_HELP = """
-**Find edges** shows the lines the hole will be painted from: draw what is missing, erase what is wrong, then
-**Complete**. Or **Sketch**: draw a few lines first, and **Continue lines** adds what goes with them.
-**Erase object** does it all in one go.
+_LINES_HINT = """
+<div>Paint over something in the photo, then choose <b>Find edges</b> or <b>Sketch</b>: the lines will stand here, to
+draw on and to erase.</div>
+"""
+
+_LINES_HELP = " ".join(
+    f'<span class="legend"><span class="swatch" style="background:{editor.hex_colour(colour)}"></span>{origin}</span>'
+    for colour, origin in (
+        (editor.KNOWN_COLOUR, "found in the photo"),
+        (editor.IMAGINED_COLOUR, "imagined in the hole"),
+        (editor.DRAWN_COLOUR, "drawn by you"),
+    )
+)
+_LINES_HELP += """<br>
+<b>Complete</b> paints the hole between these lines. <b>Continue lines</b> adds what goes with those you drew.
 """
 
 _ABOUT = f"""
@@ -56,10 +75,14 @@ was trained on. Photos up to {MAX_MEGABYTES} MB and {MAX_MEGAPIXELS} megapixels,
 deleted after {FILE_AGE // 3600} hours.
 """
 
-_API: dict[str, Any] = {
-    "concurrency_limit": 1,
-    "concurrency_id": "model",
-}  # the networks use all cores: one request at a time
+_SCROLL = """async () => {{
+  const panel = document.getElementById("{}");
+  await Promise.allSettled([...panel.querySelectorAll("img")].map(image => image.decode()));
+  panel.scrollIntoView({{block: "nearest"}});
+  return [];
+}}"""
+_PAGE_ONLY: dict[str, Any] = {"api_visibility": "private"}
+_ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model"}  # the networks use all cores
 
 
 def build_demo(
@@ -115,10 +138,8 @@ def launch(demo: gr.Blocks, host: str | None = None, port: int | None = None, bl
 def _add_page(studio: Studio, examples: Path | None) -> None:
     work = gr.State(time_to_live=FILE_AGE)
     with gr.Column() as start:
-        photo = gr.Image(
+        photo = _add_picture(
             label="Photo",
-            type="filepath",
-            image_mode=None,  # the file as it came
             sources=["upload", "clipboard"],
             height=320,
             elem_id="photo",
@@ -142,7 +163,7 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
                 erase = gr.Button("Erase object", variant="primary", min_width=280, elem_id="erase")
                 find = gr.Button("Find edges", min_width=100, elem_id="find")
                 sketch = gr.Button("Sketch", min_width=100, elem_id="sketch")
-            status = gr.HTML(padding=False, elem_classes="status")  # progress and errors, beside no picture
+            status = gr.HTML(_MASK_HELP, padding=False, elem_classes="status")  # progress and errors cover the text
             with gr.Accordion("Mask", open=False, elem_id="mask-tools"):
                 by = gr.Slider(1, 64, 8, step=1, label="Grow or shrink by, in pixels of the photo", elem_id="by")
                 with gr.Row():
@@ -162,59 +183,83 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
                 model = gr.Dropdown(
                     studio.models, value=studio.models[0], label="Model", visible=len(studio.models) > 1
                 )
-            restart = gr.Button("New photo", size="sm", variant="secondary", elem_id="restart")
+            restart = gr.Button("New photo", elem_id="restart")
         with gr.Column(min_width=340):
             gr.Markdown("### 2 · Draw and erase lines")
-            with gr.Column(visible=False) as lines_panel:
+            gr.HTML(_LINES_HINT, padding=False, elem_id="lines-hint")
+            with gr.Column(visible=False, elem_id="lines-panel") as lines_panel:
                 lines_editor = _add_editor("lines", editor.hex_colour(editor.DRAWN_COLOUR), 2)
-                gr.HTML(_LEGEND)
                 with gr.Row():
                     complete = gr.Button("Complete", variant="primary", min_width=100, elem_id="complete")
                     resume = gr.Button("Continue lines", min_width=100, elem_id="continue")
-                lines_status = gr.HTML(padding=False, elem_classes="status")
-            gr.Markdown(_LINES_HELP)
+                lines_status = gr.HTML(_LINES_HELP, padding=False, elem_classes="status")
 
     with gr.Column(visible=False, elem_id="result") as result_panel:
         gr.Markdown("### 3 · Before and after")
         slider = gr.ImageSlider(
-            show_label=False, format="png", max_height=560, interactive=False, buttons=["fullscreen"], elem_id="slider"
+            show_label=False, max_height=560, interactive=False, buttons=["fullscreen"], elem_id="slider"
         )
         with gr.Row():
             download = gr.DownloadButton("Download at full size", variant="primary", elem_id="download")
             reuse = gr.Button("Use result as input", elem_id="reuse")
 
     settings = [sigma, strategy, model]
-    opened = [work, start, workspace, mask_editor, lines_panel, result_panel, photo]
+    opened = [work, start, workspace, photo, mask_editor, lines_panel, result_panel]
     drawn = [work, lines_panel, lines_editor, result_panel]
     painted = [work, result_panel, slider, download]
-    hidden: dict[str, Any] = {"api_visibility": "private"}
-    mask_runs: dict[str, Any] = hidden | _API | {"show_progress_on": status}
-    lines_runs: dict[str, Any] = hidden | _API | {"show_progress_on": lines_status}
+    erased = [*drawn[:3], *painted[1:]]
+    # No progress is shown on an editor: for each of its ticks the page would send the editor's pictures to the server.
+    on_start: dict[str, Any] = _PAGE_ONLY | {"show_progress_on": photo}
+    on_mask: dict[str, Any] = _PAGE_ONLY | {"show_progress_on": status}
+    on_lines: dict[str, Any] = _PAGE_ONLY | {"show_progress_on": lines_status}
 
-    photo.upload(studio.open_photo, photo, opened, **hidden)
-    reuse.click(studio.reuse, work, opened, **hidden)
-    restart.click(studio.restart, None, opened, **hidden)
-    example.click(
-        lambda number: studio.open_photo(*map(str, pairs[number])), example, opened, show_progress="hidden", **hidden
-    ).then(studio.erase_example, [work, *settings], [*drawn[:3], *painted[1:]], **mask_runs)
+    def erase_example(number: int, *settings: Any) -> tuple[Any, ...]:
+        photo_path, mask_path = map(str, pairs[number])
+        return studio.erase_example(photo_path, mask_path, *settings)
 
-    for button, change in ((grow, studio.grow), (shrink, studio.shrink), (invert, studio.invert)):
-        button.click(change, [mask_editor, work, by], [work, mask_editor], **hidden)
-    upload.upload(studio.upload_mask, [upload, work], [work, mask_editor], **hidden)
-    mask_editor.clear(studio.clear_mask, work, [work, mask_editor], **hidden)
-    lines_editor.clear(studio.restore_lines, work, lines_editor, **hidden)
+    photo.upload(studio.open_photo, photo, opened, **on_start)
+    # While an editor is being given a new value, the buttons that read it are off: a click would hand in what it showed
+    # before, which looks as if a person had erased what is coming.
+    readers = [erase, find, sketch, grow, shrink, invert, complete, resume]
+    masked = [work, mask_editor]
+    for trigger, change, inputs, outputs, shown_on in (
+        (grow.click, studio.grow, [mask_editor, work, by], masked, on_mask),
+        (shrink.click, studio.shrink, [mask_editor, work, by], masked, on_mask),
+        (invert.click, studio.invert, [mask_editor, work, by], masked, on_mask),
+        (upload.upload, studio.upload_mask, [upload, work], masked, on_mask),
+        (mask_editor.clear, studio.clear_mask, [work], masked, on_mask),
+        (lines_editor.clear, studio.restore_lines, [work], [lines_editor], on_lines),
+        (reuse.click, studio.reuse, [work], opened, on_mask),
+    ):
+        trigger(None, None, readers, js=_switch(readers, on=False), **_PAGE_ONLY)
+        changed = trigger(change, inputs, outputs, **shown_on)
+        changed.then(None, None, readers, js=_switch(readers, on=True), **_PAGE_ONLY)
 
-    erase.click(studio.erase, [mask_editor, work, *settings], [*drawn[:3], *painted[1:]], **mask_runs)
-    find.click(studio.find, [mask_editor, work, *settings], drawn, **mask_runs)
-    sketch.click(studio.sketch, [mask_editor, work, *settings], drawn, **mask_runs)
-    resume.click(studio.resume, [mask_editor, lines_editor, work, *settings], drawn, **lines_runs)
-    complete.click(studio.complete, [mask_editor, lines_editor, work, strategy, model], painted, **lines_runs)
+    mask_settings, both_editors = [mask_editor, work, *settings], [mask_editor, lines_editor, work]
+    runs: list[dict[str, Any]] = []
+    for button, run, inputs, outputs, shown_on, result in (
+        (example, erase_example, [example, *settings], [*opened[:5], *erased[1:]], on_start, "result"),
+        (erase, studio.erase, mask_settings, erased, on_mask, "result"),
+        (find, studio.find, mask_settings, drawn, on_mask, "lines-panel"),
+        (sketch, studio.sketch, mask_settings, drawn, on_mask, "lines-panel"),
+        (resume, studio.resume, [*both_editors, *settings], drawn, on_lines, "lines-panel"),
+        (complete, studio.complete, [*both_editors, strategy, model], painted, on_lines, "result"),
+    ):
+        clicked = button.click(run, inputs, outputs, **shown_on, **_ONE_AT_A_TIME)
+        clicked.success(None, None, None, js=_SCROLL.format(result), **_PAGE_ONLY)
+        runs.append(clicked)
+    restart.click(studio.restart, None, opened, cancels=runs, show_progress="hidden", **_PAGE_ONLY)
+
+
+def _switch(buttons: Sequence[gr.Button], on: bool) -> str:
+    """JavaScript that makes the buttons clickable, or not, without asking the server."""
+    update = f"{{__type__: 'update', interactive: {str(on).lower()}}}"
+    return f"() => [{', '.join([update] * len(buttons))}]"
 
 
 def _add_editor(name: str, colour: Any, size: int) -> gr.ImageEditor:
     return gr.ImageEditor(
         type="pil",
-        format="png",  # webp would grey the lines
         sources=(),
         layers=False,
         transforms=(),
@@ -225,6 +270,17 @@ def _add_editor(name: str, colour: Any, size: int) -> gr.ImageEditor:
         height=420,
         elem_id=name,
     )
+
+
+def _add_picture(**options: Any) -> gr.Image:
+    """A picture handed over as its file, unread: Gradio would decode it first, and fail with messages of its own."""
+
+    def hand_over(payload: Any) -> Any:
+        return None if payload is None else payload.path
+
+    picture = gr.Image(**options)
+    picture.preprocess = hand_over  # type: ignore[method-assign]
+    return picture
 
 
 def _find_examples(folder: Path | None) -> list[tuple[Path, Path]]:
@@ -238,30 +294,29 @@ def _find_examples(folder: Path | None) -> list[tuple[Path, Path]]:
 
 def _add_api(studio: Studio) -> None:
     """The endpoints for programs. Their components only give types; no page shows them."""
-
-    def picture(label: str) -> gr.Image:
-        return gr.Image(label=label, type="filepath", image_mode=None, format="png")
-
-    image = picture("photo")
-    mask_image = picture("white where to repaint, of the photo's size")
-    edges = picture("the whole line map, white on black, of the photo's size")
-    edge_hints = picture("a few lines in the hole for the edge generator to continue, white on black")
+    image = _add_picture(label="photo")
+    mask_image = _add_picture(label="white where to repaint, of the photo's size")
+    edges = _add_picture(label="the whole line map, white on black, of the photo's size")
+    edge_hints = _add_picture(label="a few lines in the hole for the edge generator to continue, white on black")
     sigma = gr.Number(2.0, label="Canny's sigma, above 0; larger, fewer lines")
     strategy = gr.Dropdown(STRATEGIES, value="auto", label="where to work")
-    lines, repaired = picture("lines, white on black, of the photo's size"), picture("the repaired photo, PNG")
+    lines = _add_picture(label="lines, white on black, of the photo's size")
+    repaired = _add_picture(label="the repaired photo, PNG")
     button = gr.Button()
     button.click(
         studio.api_generate_edges,
         [image, mask_image, sigma, strategy, edge_hints],
         lines,
         api_name="generate_edges",
-        **_API,
+        **_ONE_AT_A_TIME,
     )
-    button.click(studio.api_complete, [image, mask_image, edges, strategy], repaired, api_name="complete", **_API)
+    button.click(
+        studio.api_complete, [image, mask_image, edges, strategy], repaired, api_name="complete", **_ONE_AT_A_TIME
+    )
     button.click(
         studio.api_inpaint,
         [image, mask_image, sigma, strategy, edge_hints],
         [repaired, lines],
         api_name="inpaint",
-        **_API,
+        **_ONE_AT_A_TIME,
     )

@@ -19,6 +19,7 @@ from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils.outputs import BaseOutput
 from huggingface_hub.errors import HfHubHTTPError
 
+from .colours import match_colours
 from .edges import canny, to_gray
 from .hub import PushWithCard
 from .image_processor import (
@@ -67,16 +68,23 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
     Args:
         edge_generator (`EdgeGenerator`, *optional*): G1; without it, `edges` must be given to the pipeline.
         completion_generator (`CompletionGenerator`, *optional*): G2; without it, the pipeline draws lines only.
+        match_colours (`bool`): shift the hole's colours by what those of G2 lack at the known pixels around it, so that
+            they meet at its border. Not in the paper; helps models that were trained briefly, as the bundled one. Saved
+            with the pipeline.
     """
 
     model_cpu_offload_seq = "edge_generator->completion_generator"  # type: ignore[assignment]  # declared as None
     _optional_components: ClassVar[list[str]] = ["edge_generator", "completion_generator"]  # type: ignore[misc]
 
     def __init__(
-        self, edge_generator: EdgeGenerator | None = None, completion_generator: CompletionGenerator | None = None
+        self,
+        edge_generator: EdgeGenerator | None = None,
+        completion_generator: CompletionGenerator | None = None,
+        match_colours: bool = False,
     ):
         super().__init__()
         self.register_modules(edge_generator=edge_generator, completion_generator=completion_generator)
+        self.register_to_config(match_colours=match_colours)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: str | os.PathLike[str] | None = None, **kwargs: Any) -> Any:
@@ -86,7 +94,7 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
             pretrained_model_name_or_path (`str` or `Path`, *optional*): a pipeline folder, or a model on the Hub
                 (`"user/model"`). By default the bundled model, which needs no network.
             kwargs: as `DiffusionPipeline.from_pretrained`: `dtype`, `variant`, `revision`, `cache_dir`, `token`,
-                `local_files_only`, … Only safetensors are loaded.
+                `local_files_only`, … and `match_colours`, to have it otherwise than saved. Only safetensors are loaded.
 
         Raises:
             ValueError: the folder is no pipeline folder, or the name is neither a folder nor a Hub id.
@@ -288,12 +296,14 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
         shown = [(view.colour, view.lines_of(line_maps), view.hole) for view in views]
 
         def predict(image: torch.Tensor, comp_edges: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            pred_image = self.completion_generator(blend(image, 1, mask), comp_edges, return_dict=False)[0]  # [N,3,h,w]
-            return blend(image, pred_image, mask)
+            return self.completion_generator(blend(image, 1, mask), comp_edges, return_dict=False)[0]  # [N,3,h,w]
 
         repaired = [picture.colour.copy() for picture in pictures]
         painted = _in_batches(predict, shown, self._execution_device, self.completion_generator.dtype)
-        for view, comp_image in zip(views, painted, strict=True):
+        for view, pred_image in zip(views, painted, strict=True):
+            if self.config["match_colours"]:
+                pred_image = match_colours(pred_image, view.colour, view.hole)
+            comp_image = np.where(view.hole[..., None], pred_image, view.colour)  # [h,w,3]
             window = view.window
             hole = masks[view.picture][window.hole_slices]
             target = repaired[view.picture][window.hole_slices]  # shares the picture's memory

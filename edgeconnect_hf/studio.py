@@ -61,37 +61,37 @@ class Studio:
 
     def open_photo(self, path: str | None, mask_path: str | None = None) -> tuple[Update, ...]:
         if path is None:
-            raise gr.Error("No photo came.", title="Photo")
+            raise _refusal("No photo came.")
         photo = _open(path, "photo")
         mask = np.zeros(editor.upright_size(photo), bool) if mask_path is None else _open_mask(mask_path, photo)
-        work = Work(path, _pack(mask))
-        value = _show(editor.show_photo(photo), editor.mask_layer(mask))
-        return work, _visible(False), _visible(True), value, _visible(False), _visible(False), None
+        background = editor.show_photo(photo)
+        shown = _show(background, editor.mask_layer(mask), canvas_size=background.size)
+        return Work(path, _pack(mask)), _visible(False), _visible(True), None, shown, _visible(False), _visible(False)
 
     def reuse(self, work: Work) -> tuple[Update, ...]:
         return self.open_photo(work.result)
 
     def restart(self) -> tuple[Update, ...]:
-        return None, _visible(True), _visible(False), None, _visible(False), _visible(False), None
+        return None, _visible(True), _visible(False), None, None, _visible(False), _visible(False)
 
     # Mask
 
-    def grow(self, mask_value: EditorValue, work: Work, by: int) -> tuple[Work, EditorValue]:
+    def grow(self, mask_value: EditorValue, work: Work, by: int) -> tuple[Work, Update]:
         return self._show_mask(editor.resize_mask(_mask(mask_value, work), by), work)
 
-    def shrink(self, mask_value: EditorValue, work: Work, by: int) -> tuple[Work, EditorValue]:
+    def shrink(self, mask_value: EditorValue, work: Work, by: int) -> tuple[Work, Update]:
         return self._show_mask(editor.resize_mask(_mask(mask_value, work), -by), work)
 
-    def invert(self, mask_value: EditorValue, work: Work, by: int) -> tuple[Work, EditorValue]:
+    def invert(self, mask_value: EditorValue, work: Work, by: int) -> tuple[Work, Update]:
         return self._show_mask(~_mask(mask_value, work), work)
 
-    def upload_mask(self, path: str, work: Work) -> tuple[Work, EditorValue]:
+    def upload_mask(self, path: str, work: Work) -> tuple[Work, Update]:
         return self._show_mask(_open_mask(path, _open(work.photo, "photo")), work)
 
-    def clear_mask(self, work: Work) -> tuple[Work, EditorValue]:
+    def clear_mask(self, work: Work) -> tuple[Work, Update]:
         return self._show_mask(np.zeros_like(_unpack(work.mask)), work)
 
-    def _show_mask(self, mask: editor.Bools, work: Work) -> tuple[Work, EditorValue]:
+    def _show_mask(self, mask: editor.Bools, work: Work) -> tuple[Work, Update]:
         photo = editor.show_photo(_open(work.photo, "photo"))
         return replace(work, mask=_pack(mask)), _show(photo, editor.mask_layer(mask))
 
@@ -148,7 +148,7 @@ class Studio:
         )
         return self._show_lines(photo, replace(lines, edges=edges), work)
 
-    def restore_lines(self, work: Work) -> EditorValue:
+    def restore_lines(self, work: Work) -> Update:
         lines = _unpack_lines(work)
         background = editor.lines_background(editor.show_photo(_open(work.photo, "photo")), lines.mask)
         return _show(background, editor.lines_layer(lines))
@@ -156,8 +156,9 @@ class Studio:
     def _show_lines(self, photo: Image.Image, lines: editor.Lines, work: Work) -> tuple[Update, ...]:
         background = editor.lines_background(editor.show_photo(photo), lines.mask)
         planes = tuple(map(_pack, (lines.edges, lines.drawn, lines.mask)))
-        value = _show(background, editor.lines_layer(lines))
-        return replace(work, lines=planes), _visible(True), value, _visible(False)
+        canvas = {} if work.lines else {"canvas_size": background.size}
+        shown = _show(background, editor.lines_layer(lines), **canvas)
+        return replace(work, lines=planes), _visible(True), shown, _visible(False)
 
     # Result
 
@@ -195,18 +196,21 @@ class Studio:
 
     def erase_example(
         self,
-        work: Work,
+        path: str,
+        mask_path: str,
         sigma: float,
         strategy: str,
         model: str,
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> tuple[Update, ...]:
-        """`erase` with the mask as it came, without waiting for the editor to show it."""
-        return self.erase(None, work, sigma, strategy, model, progress)
+        """`open_photo` and `erase` in one, without waiting for the editor to show the mask."""
+        work, *opened, _, _ = self.open_photo(path, mask_path)
+        work, *erased = self.erase(None, work, sigma, strategy, model, progress)
+        return work, *opened, *erased
 
     def _show_result(self, photo: Image.Image, repaired: Image.Image, work: Work) -> tuple[Update, ...]:
         path = _save(repaired, f"{Path(work.photo).stem.removesuffix('_repaired')}_repaired")
-        slider = editor.show_photo(photo), editor.show_photo(repaired)
+        slider = tuple(_save_shown(editor.show_photo(image)) for image in (photo, repaired))
         return replace(work, result=path), _visible(True), slider, path
 
     # API
@@ -245,7 +249,7 @@ class Studio:
         try:
             return self._call(model, method, pictures, options)
         except (ValueError, TypeError, TimeoutError) as error:
-            raise gr.Error(str(error), title="That does not work") from error
+            raise _refusal(str(error)) from error
 
     def _call_pipeline(self, model: str, method: str, pictures: tuple[Any, ...], options: dict[str, Any]) -> Any:
         pipeline = self.pipelines[model]
@@ -285,18 +289,15 @@ def _open(path: str, name: str) -> Image.Image:
     try:
         with Image.open(path) as image:
             if image.width * image.height > MAX_MEGAPIXELS * 1e6:
-                raise gr.Error(
-                    f"The {name} is {image.width}x{image.height}; up to {MAX_MEGAPIXELS} megapixels fit.",
-                    title="Too large",
-                )
+                raise _refusal(f"The {name} is {image.width}x{image.height}; up to {MAX_MEGAPIXELS} megapixels fit.")
             image.load()
             return image
     except FileNotFoundError:
-        raise gr.Error(f"The {name} is gone: files are deleted after {FILE_AGE // 3600} hours.") from None
+        raise _refusal(f"The {name} is gone: files are deleted after {FILE_AGE // 3600} hours.") from None
     except UnidentifiedImageError:
-        raise gr.Error(f"The {name} is not a picture of a known format.") from None
+        raise _refusal(f"The {name} is not a picture of a known format.") from None
     except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNG chunks
-        raise gr.Error(f"The {name} cannot be decoded: {error}.") from error
+        raise _refusal(f"The {name} cannot be decoded: {error}.") from error
 
 
 def _open_mask(path: str, photo: Image.Image) -> editor.Bools:
@@ -308,11 +309,22 @@ def _open_mask(path: str, photo: Image.Image) -> editor.Bools:
 
 def _save(image: Image.Image, name: str) -> str:
     """Write a PNG where Gradio serves it from and clears it away."""
+    path = _new_path(f"{name}.png")
+    image.save(path, compress_level=1)  # a fifth of the time for a tenth more bytes
+    return path
+
+
+def _save_shown(image: Image.Image) -> str:
+    """Write a picture that is only looked at: an eighth of the bytes, which an editor sends back with every click."""
+    path = _new_path("shown.jpg")
+    image.save(path, quality=92, subsampling=0)
+    return path
+
+
+def _new_path(name: str) -> str:
     folder = Path(get_upload_folder())
     folder.mkdir(parents=True, exist_ok=True)
-    path = Path(tempfile.mkdtemp(dir=folder)) / f"{name}.png"
-    image.save(path, compress_level=1)  # a fifth of the time for a tenth more bytes
-    return str(path)
+    return str(Path(tempfile.mkdtemp(dir=folder)) / name)
 
 
 def _mask(mask_value: EditorValue | None, work: Work) -> editor.Bools:
@@ -325,14 +337,14 @@ def _mask(mask_value: EditorValue | None, work: Work) -> editor.Bools:
 def _painted_mask(mask_value: EditorValue | None, work: Work) -> editor.Bools:
     mask = _mask(mask_value, work)
     if not mask.any():
-        raise gr.Error("Paint over what should go first.", title="Nothing is painted")
+        raise _refusal("Paint over what should go first.")
     return mask
 
 
 def _edited_lines(mask_value: EditorValue, lines_value: EditorValue, work: Work) -> editor.Lines:
     lines = _unpack_lines(work)
     if not np.array_equal(_mask(mask_value, work), lines.mask):
-        raise gr.Error("You painted on since these lines were found. Find the edges again.", title="Other mask")
+        raise _refusal("You painted on since these lines were found. Find the edges again.")
     return editor.read_lines(lines_value["layers"], lines)
 
 
@@ -355,11 +367,19 @@ def _decode(png: bytes) -> editor.Bytes:
     return cast("editor.Bytes", cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE))
 
 
-def _show(background: Image.Image, layer: Image.Image) -> Update:
-    """What makes an editor show both. On a canvas of another size it would misplace the layer at the first stroke."""
-    composite = Image.alpha_composite(background.convert("RGBA"), layer)
-    value = {"background": background, "layers": [layer], "composite": composite}
-    return gr.update(value=value, canvas_size=background.size)
+def _show(background: Image.Image, layer: Image.Image, **canvas_size: Any) -> Update:
+    """What makes an editor show both.
+
+    It needs the picture's `canvas_size` when it is first shown, or it misplaces the layer at the first stroke; not
+    again, because before every change but one of its value the page sends all its pictures to the server.
+    """
+    value = {"background": _save_shown(background), "layers": [_save(layer, "layer")], "composite": None}
+    return gr.update(value=value, **canvas_size)
+
+
+def _refusal(message: str) -> gr.Error:
+    """A toast; the visitor's doing, so no traceback in the log."""
+    return gr.Error(message, print_exception=False)
 
 
 def _visible(visible: bool) -> Update:

@@ -106,6 +106,12 @@ def test_folder_without_masks_is_refused(tmp_path):
         MaskFolder(tmp_path / "nowhere")
 
 
+def test_a_mask_that_cannot_be_read_is_named(tmp_path):
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match=r"`mask_dataset` holds '.*broken.png', which cannot be read"):
+        MaskFolder(tmp_path)(8, np.random.default_rng(0))
+
+
 def test_mixture_follows_its_weights(tmp_path):
     Image.new("L", (4, 4)).save(tmp_path / "without_a_hole.png")
     mixture = MaskMixture(rectangle=1, half=2, irregular=0, external=1, folder=MaskFolder(tmp_path))

@@ -11,7 +11,13 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from edgeconnect_hf import EdgeConnectPipeline, EdgeConnectPipelineOutput, convert_checkpoints
+from edgeconnect_hf import (
+    CompletionGenerator,
+    EdgeConnectPipeline,
+    EdgeConnectPipelineOutput,
+    EdgeGenerator,
+    convert_checkpoints,
+)
 from edgeconnect_hf.regions import STRATEGIES
 
 
@@ -53,6 +59,30 @@ def test_bundled_model_repairs_a_photo(photo, hole):
     assert np.array_equal(repaired[~inside], original[~inside])
     # A hole left gray or white would be further off: the wall around is (70..130, 90..150, 110..140).
     assert np.abs(repaired[inside].mean(axis=0) - original[inside].mean(axis=0)).max() < 64
+
+
+def test_matching_colours_is_a_setting_saved_with_the_pipeline(tmp_path):
+    torch.manual_seed(0)
+    shape = {"base_channels": 4, "num_residual_blocks": 1}
+    generators = EdgeGenerator(**shape), CompletionGenerator(**shape)
+    EdgeConnectPipeline(*generators, match_colours=True).save_pretrained(tmp_path)
+    matching = EdgeConnectPipeline.from_pretrained(tmp_path)
+    plain = EdgeConnectPipeline.from_pretrained(tmp_path, match_colours=False)
+    assert (matching.config.match_colours, plain.config.match_colours) == (True, False)
+    assert not EdgeConnectPipeline(*generators).config.match_colours
+
+    # Untrained, the network paints gray into a wall of one colour; matched, the wall's colour.
+    wall = torch.tensor([0.8, 0.4, 0.2]).view(1, 3, 1, 1).expand(1, 3, 64, 64)
+    mask = torch.zeros(1, 1, 64, 64)
+    mask[..., 20:40, 24:44] = 1
+    off = {
+        name: (pipe(wall, mask, output_type="pt").images - wall)[mask.expand_as(wall) == 1].abs().mean()
+        for name, pipe in {"matching": matching, "plain": plain}.items()
+    }
+    assert off["matching"] < off["plain"] / 2
+    edges = matching.generate_edges(wall, mask, output_type="pt")
+    halves = matching.complete(wall, mask, edges, output_type="pt")
+    assert torch.equal(halves, matching(wall, mask, output_type="pt").images)
 
 
 @st.composite

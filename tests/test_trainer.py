@@ -218,7 +218,13 @@ def _fresh_accelerator_state():
 @pytest.mark.usefixtures("_fresh_accelerator_state")
 def test_accumulation_clipping_and_bf16_train(data, tmp_path):
     trainer = run(
-        data, tmp_path, gradient_accumulation_steps=2, max_grad_norm=0.1, mixed_precision="bf16", max_train_steps=2
+        data,
+        tmp_path,
+        gradient_accumulation_steps=2,
+        max_grad_norm=0.1,
+        mixed_precision="bf16",
+        max_train_steps=2,
+        edge_loss_weights=EdgeLossWeights(cross_entropy=1),
     )
     assert trainer.progress.samples == 8
     assert all(torch.isfinite(weight).all() for weight in final_weights(tmp_path).values())

@@ -32,7 +32,7 @@ def seal(output_dir: Path, step: int) -> Path:
     files = sorted(path for path in partial.rglob("*") if path.is_file())
     hashes = {path.relative_to(partial).as_posix(): _hash(path) for path in files}
     (partial / _SEAL).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
-    for path in (*files, partial / _SEAL, partial):
+    for path in (*partial.rglob("*"), partial):
         _flush(path)
     if final.exists():  # torn, or of a run that was turned back to an earlier checkpoint
         shutil.rmtree(final)

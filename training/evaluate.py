@@ -64,6 +64,7 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
         **{name: getattr(config, name) for name in ("resolution", "masks", "seed", "sigma", "protocol")},
         "vgg": None if vgg is None else fingerprint(vgg),
         **{f"weights of {name}": fingerprint(*_networks(pipeline)) for name, pipeline in pipelines.items()},
+        **{f"match_colours of {name}": pipeline.config["match_colours"] for name, pipeline in pipelines.items()},
     }
     results = ResultsFile(config.output_dir, settings)
     pictures = PictureFolder(Path(config.output_dir) / "pictures")

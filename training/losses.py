@@ -14,7 +14,6 @@ from torch.nn import functional as F
 AdversarialForm = Literal["nsgan", "lsgan", "hinge"]
 
 _LINE_WEIGHT = 4  # in the cross-entropy
-_LEAST_PROBABILITY = 1e-3  # of a line or of none; its logarithm stays finite
 
 
 def discriminator_adversarial(real_map: Tensor, fake_map: Tensor, form: AdversarialForm = "nsgan") -> Tensor:
@@ -112,9 +111,8 @@ def cross_entropy(edges: Tensor, pred_edges: Tensor, mask: Tensor, mask_mean: Te
     Returns:
         A scalar.
     """
-    drawn = pred_edges.clamp(_LEAST_PROBABILITY, 1 - _LEAST_PROBABILITY)
-    likelihood = _LINE_WEIGHT * edges * drawn.log() + (1 - edges) * (1 - drawn).log()  # [N,1,H,W]
-    return -(mask * likelihood).mean() / mask_mean
+    weight = mask * (1 + (_LINE_WEIGHT - 1) * edges)  # [N,1,H,W]
+    return F.binary_cross_entropy(pred_edges, edges, weight) / mask_mean
 
 
 def perceptual(real_features: Mapping[str, Tensor], fake_features: Mapping[str, Tensor]) -> Tensor:

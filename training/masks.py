@@ -111,7 +111,7 @@ class MaskFolder:
         folder (`str` or `Path`): its pictures are taken, those of subfolders too.
 
     Raises:
-        ValueError: there is no such folder, or no picture in it.
+        ValueError: there is no such folder, or no picture in it; when drawing: a file cannot be read.
     """
 
     def __init__(self, folder: str | Path):
@@ -122,8 +122,11 @@ class MaskFolder:
 
     def __call__(self, size: int, rng: np.random.Generator) -> Mask:
         file = self.files[rng.integers(len(self.files))]
-        with Image.open(file) as picture:
-            mask = mask_from_picture(picture, size)
+        try:
+            with Image.open(file) as picture:
+                mask = mask_from_picture(picture, size)
+        except OSError as error:
+            raise ValueError(f"`mask_dataset` holds {str(file)!r}, which cannot be read: {error}") from error
         return _turn(mask, rng)
 
 

@@ -1,6 +1,7 @@
 """The card of a trained model, and its way to the Hub."""
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,10 +13,11 @@ from training.config import TrainingConfig
 
 GRID = "validation.png"
 
-# Settings that name folders of this machine: not on the card.
-_LOCAL_SETTINGS = (
+# Settings that may name files and folders of this machine, of which the card shows the last part only.
+_PATHS = (
     "output_dir",
     "pretrained_model_name_or_path",
+    "dataset_name",
     "train_data_dir",
     "validation_data_dir",
     "mask_dataset",
@@ -25,7 +27,7 @@ _LOCAL_SETTINGS = (
 
 _TRAINS = {
     "edge": "The edge generator only; there is no completion generator yet.",
-    "completion": "The completion generator, after an edge generator that was trained before or is yet missing.",
+    "completion": "The completion generator; the edge generator, if there is one, is that of the run before.",
     "joint": "Both generators, trained end to end in the last stage.",
 }
 
@@ -41,10 +43,10 @@ def write_card(
         step, samples, minutes: how long it was trained, in updates, pictures and minutes.
         logged (`Mapping[str, float]`): the last losses and metrics by name.
     """
+    settings = dataclasses.asdict(config)
+    settings |= {name: _last_part(settings[name]) for name in _PATHS}
+    data = settings["dataset_name"] or settings["train_data_dir"]
     on_hub = config.dataset_name is not None and not Path(config.dataset_name).exists()
-    data = config.dataset_name if on_hub else Path(config.dataset_name or config.train_data_dir or "").name
-    hidden = _LOCAL_SETTINGS if on_hub else (*_LOCAL_SETTINGS, "dataset_name")
-    settings = {name: value for name, value in dataclasses.asdict(config).items() if name not in hidden}
     table = "\n".join(f"| {name} | {value:.4g} |" for name, value in logged.items())
     write_model_card(
         output_dir,
@@ -62,6 +64,12 @@ def write_card(
     )
 
 
+def _last_part(path: str | None) -> str | None:
+    """Of a path on this machine; a name on the Hub as it is."""
+    is_local = path is not None and (Path(path).exists() or Path(path).is_absolute())
+    return Path(path).resolve().name if is_local else path
+
+
 def push(output_dir: Path, config: TrainingConfig) -> str:
     """Pushes the finished pipeline to the Hub.
 
@@ -76,7 +84,7 @@ def push(output_dir: Path, config: TrainingConfig) -> str:
         message = f"Upload the result of the {config.stage} stage"
         return push_folder(output_dir, model, private=config.hub_private_repo or None, commit_message=message)
     except PushError as error:
+        later = ["edgeconnect", "push", str(output_dir), model, *(["--private"] if config.hub_private_repo else [])]
         raise PushError(
-            f"{error}\nThe model is complete in {str(output_dir)!r}. "
-            f"To push it later: edgeconnect push {output_dir} {model}"
+            f"{error}\nThe model is complete in {str(output_dir)!r}. To push it later: {shlex.join(later)}"
         ) from error

@@ -286,8 +286,13 @@ class Trainer:
     # Data and logs.
 
     def _read_batches(self) -> Generator[dict[str, Tensor], None, None]:
+        accelerator = self.accelerator
         loader = make_train_loader(
-            self.config, self.accelerator.num_processes, self.accelerator.process_index, self.progress.samples
+            self.config,
+            accelerator.num_processes,
+            accelerator.process_index,
+            self.progress.samples,
+            device=accelerator.device,
         )
         for batch in loader:
             yield self._place(batch)

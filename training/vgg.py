@@ -5,6 +5,7 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import hf_hub_download
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
@@ -96,11 +97,21 @@ def load_vgg(weights: str, normalize: bool) -> VGG19Features:
         normalize (`bool`): see `VGG19Features`.
 
     Raises:
-        FileNotFoundError: `weights` looks like a file, and there is none.
+        FileNotFoundError: there is no such file and, unless `weights` looks like one, no such model.
+        ValueError: the file is no safetensors file, or lacks the first layers.
     """
     path = Path(weights)
     if path.suffix == ".safetensors" and not path.is_file():
         raise FileNotFoundError(f"`vgg_weights` is {weights!r}, but there is no such file.")
     if not path.is_file():
-        path = Path(hf_hub_download(weights, "model.safetensors"))
-    return VGG19Features(load_file(path), normalize)
+        try:
+            path = Path(hf_hub_download(weights, "model.safetensors"))
+        except (OSError, ValueError) as error:  # what the Hub says names neither the setting nor a mistyped file
+            raise FileNotFoundError(
+                f"`vgg_weights` is {weights!r}, which is no file here and no model that the Hub gives: {error}"
+            ) from error
+    try:
+        state = load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"`vgg_weights` {str(path)!r} is no safetensors file: {error}") from error
+    return VGG19Features(state, normalize)
