@@ -20,6 +20,7 @@ from measuring import (
     Row,
     convolution_speed,
     count_operations,
+    paper_size_pipeline,
     profile_shares,
     publish,
     time_in_turn,
@@ -28,19 +29,11 @@ from measuring import (
 from PIL import Image
 from published import PublishedPipeline
 
-from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator
+from edgeconnect_hf import EdgeConnectPipeline
 from edgeconnect_hf.cli import fastest_dtype
 
 NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 BASELINE = "published architecture, fp32"
-
-
-def paper_size_pipeline(dtype: torch.dtype) -> EdgeConnectPipeline:
-    torch.manual_seed(0)
-    networks = EdgeGenerator().eval(), CompletionGenerator().eval()
-    for network in networks:
-        torch.nn.Module.to(network, dtype)
-    return EdgeConnectPipeline(*networks)
 
 
 def compiled(pipeline: EdgeConnectPipeline) -> EdgeConnectPipeline:

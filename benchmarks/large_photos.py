@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from measuring import ROOT, Row, publish, time_in_turn, times_as_fast
+from measuring import ROOT, Row, paper_size_pipeline, publish, time_in_turn, times_as_fast
 from PIL import Image
 
-from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator, canny
+from edgeconnect_hf import EdgeConnectPipeline, canny
 from edgeconnect_hf.cli import fastest_dtype
 
 SIZES = ((256, 256), (2048, 2048), (4000, 3000))
@@ -28,14 +28,6 @@ def centred_hole(size: tuple[int, int]) -> Image.Image:
     left, top = ((side - HOLE) // 2 for side in size)
     mask.paste(255, (left, top, left + HOLE, top + HOLE))
     return mask
-
-
-def paper_size_pipeline() -> EdgeConnectPipeline:
-    torch.manual_seed(0)
-    networks = EdgeGenerator().eval(), CompletionGenerator().eval()
-    for network in networks:
-        torch.nn.Module.to(network, DTYPE)
-    return EdgeConnectPipeline(*networks)
 
 
 def peak_megabytes() -> float:
@@ -73,7 +65,7 @@ def main() -> None:
     args = parser.parse_args()
 
     bundled = EdgeConnectPipeline.from_pretrained(dtype=DTYPE)
-    rows = measure_sizes("paper size", paper_size_pipeline(), args.repeats)
+    rows = measure_sizes("paper size", paper_size_pipeline(DTYPE), args.repeats)
     rows += measure_sizes("bundled model", bundled, args.repeats)
     gray = np.asarray(Image.open(ROOT / "examples" / "facade.jpg").convert("L").crop((200, 100, 456, 356)), np.float32)
     canny_seconds = time_in_turn({"": lambda: canny(gray / 255, np.zeros(gray.shape, bool))}, 200)[""]

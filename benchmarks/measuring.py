@@ -17,12 +17,23 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator
+
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # `training` is not installed
 RESULTS = Path(__file__).parent / "results"
 
 Call = Callable[[], Any]
 Row = dict[str, Any]
+
+
+def paper_size_pipeline(dtype: torch.dtype) -> EdgeConnectPipeline:
+    """Random weights, which cost the same as trained ones."""
+    torch.manual_seed(0)
+    networks = EdgeGenerator().eval(), CompletionGenerator().eval()
+    for network in networks:
+        nn.Module.to(network, dtype)
+    return EdgeConnectPipeline(*networks)
 
 
 def time_in_turn(calls: dict[str, Call], repeats: int) -> dict[str, list[float]]:
