@@ -1,34 +1,44 @@
-"""How long an update of the completion stage takes: bf16 with channels last against fp32 as PyTorch lays it out.
+"""How long an update of the completion stage takes, beside the published order of operations in fp32.
 
-`python benchmarks/train_step.py` times discriminator, generator, VGG19 (random weights) and both optimisers at the size
-of the paper, unless told otherwise, and prints a Markdown table and what the machine has. Nothing is downloaded.
+    python benchmarks/train_step.py
+
+Discriminator, generator, VGG19 (random weights) and both optimisers at the size of the paper. The floor is what the
+operations of the update take at the speed of a 3x3 convolution alone, measured in the same run and dtype.
 """
 
 import argparse
 import itertools
-import platform
 import statistics
-import sys
 import tempfile
-import time
+from functools import partial
 from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 import torch
 from accelerate.state import AcceleratorState
+from measuring import (
+    Call,
+    Row,
+    convolution_speed,
+    count_operations,
+    profile_shares,
+    publish,
+    time_in_turn,
+    times_as_fast,
+)
 from PIL import Image
+from published import PublishedCompletionStep
 from safetensors.torch import save_file
 
 from training.config import TrainingConfig
 from training.trainer import Trainer
+from training.vgg import load_vgg
 
+BASELINE = "published order, fp32"
 VARIANTS = {
-    "fp32, contiguous": {"mixed_precision": "no", "channels_last": False},
-    "fp32, channels last": {"mixed_precision": "no", "channels_last": True},
-    "bf16, contiguous": {"mixed_precision": "bf16", "channels_last": False},
-    "bf16, channels last": {"mixed_precision": "bf16", "channels_last": True},
+    "this package, fp32": {"mixed_precision": "no"},
+    "this package, bf16": {"mixed_precision": "bf16"},
+    "this package, bf16, compiled": {"mixed_precision": "bf16", "torch_compile": True},
 }
 VGG_CHANNELS = (3, 64, 64, 128, 128, 256, 256, 256, 256, 512, 512, 512, 512, 512, 512, 512, 512)
 VGG_NUMBERS = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
@@ -46,8 +56,7 @@ def write_inputs(folder: Path, resolution: int) -> None:
     save_file(state, folder / "vgg.safetensors")
 
 
-def time_steps(folder: Path, arguments: argparse.Namespace, variant: str) -> list[float]:
-    """Seconds of each update, after one that is not counted."""
+def make_trainer(folder: Path, arguments: argparse.Namespace, variant: str) -> Trainer:
     AcceleratorState._reset_state(reset_partial_state=True)  # it settles on one precision per process
     config = TrainingConfig(
         stage="completion",
@@ -55,7 +64,6 @@ def time_steps(folder: Path, arguments: argparse.Namespace, variant: str) -> lis
         validation_data_dir=str(folder / "pictures"),
         output_dir=str(folder / variant),
         vgg_weights=str(folder / "vgg.safetensors"),
-        vgg_normalize=True,
         base_channels=arguments.base_channels,
         num_residual_blocks=arguments.num_residual_blocks,
         resolution=arguments.resolution,
@@ -66,50 +74,46 @@ def time_steps(folder: Path, arguments: argparse.Namespace, variant: str) -> lis
     )
     trainer = Trainer(config)
     trainer.batches = itertools.repeat(next(trainer.batches))  # the data path has a benchmark of its own
-    seconds = []
-    for _ in range(arguments.steps + 1):
-        start = time.perf_counter()
-        _, _, terms = trainer._update()
-        sum(terms.values()).item()  # waits for a GPU to finish
-        seconds.append(time.perf_counter() - start)
-    return seconds[1:]
-
-
-def describe_machine() -> str:
-    """Processor, the instructions that decide about bf16, threads, GPU, PyTorch."""
-    cpuinfo = Path("/proc/cpuinfo")
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
-    named = {line.split(":")[0].strip(): line.split(":", 1)[1].strip() for line in lines if ":" in line}
-    flags = set(named.get("flags", "").split())
-    has = ", ".join(f"{name} {'yes' if name in flags else 'no'}" for name in ("amx_bf16", "avx512_bf16", "avx512f"))
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else "no GPU"
-    processor = named.get("model name", platform.processor() or platform.machine())
-    return f"{processor} ({has}), {torch.get_num_threads()} threads, {gpu}, PyTorch {torch.__version__}"
+    return trainer
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base_channels", type=int, default=64, help="channels of G2's first layer")
     parser.add_argument("--num_residual_blocks", type=int, default=8, help="residual blocks of G2")
     parser.add_argument("--resolution", type=int, default=256, help="side of the pictures in pixels")
     parser.add_argument("--batch_size", type=int, default=8, help="pictures per update")
-    parser.add_argument("--steps", type=int, default=5, help="updates timed")
-    parser.add_argument("--variants", nargs="+", default=list(VARIANTS), choices=list(VARIANTS), help="what to time")
+    parser.add_argument("--repeats", type=int, default=3, help="updates timed")
+    parser.add_argument("--compile", action="store_true", help="time the compiled update too")
     arguments = parser.parse_args()
-    medians = {}
-    with tempfile.TemporaryDirectory() as folder:
-        write_inputs(Path(folder), arguments.resolution)
-        for variant in arguments.variants:
-            medians[variant] = statistics.median(time_steps(Path(folder), arguments, variant))
-    print(f"\n{describe_machine()}\n")
-    print(
-        f"Completion stage, {arguments.base_channels} channels, {arguments.num_residual_blocks} blocks, "
-        f"{arguments.resolution}x{arguments.resolution}, batch {arguments.batch_size}, median of {arguments.steps}\n"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_inputs(folder, arguments.resolution)
+        variants = [variant for variant in VARIANTS if arguments.compile or "compiled" not in variant]
+        trainers = {variant: make_trainer(folder, arguments, variant) for variant in variants}
+        published = PublishedCompletionStep(load_vgg(str(folder / "vgg.safetensors"), normalize=False))
+    batch = next(trainers[variants[0]].batches)
+    calls: dict[str, Call] = {BASELINE: partial(published, {name: part.contiguous() for name, part in batch.items()})}
+    calls |= {variant: trainer._update for variant, trainer in trainers.items()}
+
+    operations = count_operations(calls[BASELINE])
+    speeds = {dtype: convolution_speed(dtype) for dtype in (torch.float32, torch.bfloat16)}
+    seconds = time_in_turn(calls, arguments.repeats)
+    rows: list[Row] = []
+    for name, times in seconds.items():
+        median = statistics.median(times)
+        floor = operations / speeds[torch.bfloat16 if "bf16" in name else torch.float32]
+        row = {"": name, "seconds": median, "times as fast": times_as_fast(seconds[BASELINE], times)}
+        rows.append(row | {"floor, seconds": floor, "of the time, the floor is": f"{100 * floor / median:.0f} %"})
+    profiles = [
+        {"share of the time": name} | profile_shares(call, 1) for name, call in calls.items() if "compiled" not in name
+    ]
+    size, depth = f"{arguments.resolution}x{arguments.resolution}", arguments.num_residual_blocks
+    title = (
+        f"An update of the completion stage, {arguments.base_channels} channels, {depth} blocks, {size}, "
+        f"batch {arguments.batch_size}; median of {arguments.repeats}"
     )
-    print("| | seconds per update | times as fast |\n|---|---:|---:|")
-    slowest = medians[arguments.variants[0]]
-    for variant, seconds in medians.items():
-        print(f"| {variant} | {seconds:.2f} | {slowest / seconds:.2f} |")
+    publish("train_step", {title: rows, "Where the time goes": profiles})
 
 
 if __name__ == "__main__":

@@ -49,15 +49,52 @@ class ResidualBlock(nn.Module):
         self.conv2 = _conv(channels, channels, 3, padding=1, use_spectral_norm=use_spectral_norm)
 
     def forward(self, hidden: torch.Tensor) -> torch.Tensor:
-        residual = F.instance_norm(self.conv1(hidden)).relu()
-        return hidden + F.instance_norm(self.conv2(residual))
+        residual = _instance_norm(self.conv1(hidden)).relu_()
+        return hidden + _instance_norm(self.conv2(residual))
+
+
+class _LastConv(nn.Conv2d):
+    """The last convolution, whose one or three channels would leave most of a CPU's vectors empty.
+
+    There each of the kernel's seven rows makes channels of its own, 7 or 21 in all; shifted by a row each, they add up
+    to the result.
+    """
+
+    bias: torch.Tensor  # never None here
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        if not _runs_on_cpu(hidden):
+            return super().forward(hidden)
+        height, dtype = hidden.shape[2], hidden.dtype
+        hidden = F.pad(hidden, (3, 3, 3, 3), mode="reflect")  # [N,c,H+6,W+6]
+        kernels = self.weight.permute(2, 0, 1, 3).flatten(0, 1)[:, :, None]  # [C,c,7,7] to [7*C,c,1,7]
+        rows = F.conv2d(hidden, kernels).float().contiguous().chunk(7, dim=1)  # 7 times [N,C,H+6,W]
+        shifted = (row[:, :, i : i + height] for i, row in enumerate(rows))
+        return sum(shifted, start=self.bias.view(-1, 1, 1)).to(dtype)  # [N,C,H,W]
+
+
+def _instance_norm(hidden: torch.Tensor) -> torch.Tensor:
+    """Each channel of each picture to mean 0 and variance 1 (appendix A).
+
+    On the CPU, PyTorch's instance norm leaves channels_last and copies there and back. Group norm with one channel a
+    group is the same and stays; its backward pass is slow, that of batch norm on one picture at a time is not.
+    """
+    if not _runs_on_cpu(hidden):
+        return F.instance_norm(hidden)
+    if torch.is_grad_enabled():
+        return torch.cat([F.batch_norm(picture, None, None, training=True) for picture in hidden.split(1)])
+    return F.group_norm(hidden, hidden.shape[1])
+
+
+def _runs_on_cpu(hidden: torch.Tensor) -> bool:
+    return hidden.device.type == "cpu" and not torch.onnx.is_in_onnx_export()  # what is exported may run anywhere
 
 
 def _conv(
-    in_channels: int, out_channels: int, kernel_size: int, *, use_spectral_norm: bool, bias: bool = False, **kwargs: Any
+    in_channels: int, out_channels: int, kernel_size: int, *, use_spectral_norm: bool, **kwargs: Any
 ) -> nn.Module:
-    """A convolution that reflects its input at the border. Without bias where an instance norm follows."""
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding_mode="reflect", bias=bias, **kwargs)
+    """A convolution that reflects its input at the border; without bias, as an instance norm follows."""
+    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding_mode="reflect", bias=False, **kwargs)
     return _initialised(conv, use_spectral_norm)
 
 
@@ -112,7 +149,7 @@ class _Generator(PushWithCard, ModelMixin, ConfigMixin):  # type: ignore[misc]  
             ResidualBlock(4 * c, use_spectral_norm) for _ in range(num_residual_blocks)
         )
         self.up = nn.ModuleList([up(4 * c), up(2 * c)])
-        self.conv_out = _conv(c, out_channels, 7, padding=3, use_spectral_norm=False, bias=True)
+        self.conv_out = _initialised(_LastConv(c, out_channels, 7, padding=3, padding_mode="reflect"), False)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
@@ -134,16 +171,18 @@ class _Generator(PushWithCard, ModelMixin, ConfigMixin):  # type: ignore[misc]  
         return (model, info) if wants_info else model
 
     def _predict(self, hidden: torch.Tensor) -> torch.Tensor:
-        hidden = F.instance_norm(self.conv_in(hidden)).relu()  # [N,c,H,W]
+        if not torch.is_grad_enabled() and hidden.device.type != "mps":
+            hidden = hidden.contiguous(memory_format=torch.channels_last)  # the faster layout for inference
+        hidden = _instance_norm(self.conv_in(hidden)).relu_()  # [N,c,H,W]
         for conv in self.down:
-            hidden = F.instance_norm(conv(hidden)).relu()  # [N,2c,H/2,W/2], [N,4c,H/4,W/4]
+            hidden = _instance_norm(conv(hidden)).relu_()  # [N,2c,H/2,W/2], [N,4c,H/4,W/4]
         for block in self.residual_blocks:
             if self.gradient_checkpointing and torch.is_grad_enabled():
                 hidden = self._gradient_checkpointing_func(block, hidden)  # type: ignore[misc]  # set when enabled
             else:
                 hidden = block(hidden)
         for conv in self.up:
-            hidden = F.instance_norm(conv(hidden)).relu()  # [N,2c,H/2,W/2], [N,c,H,W]
+            hidden = _instance_norm(conv(hidden)).relu_()  # [N,2c,H/2,W/2], [N,c,H,W]
         return self.conv_out(hidden)
 
 

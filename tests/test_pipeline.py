@@ -273,14 +273,33 @@ def test_save_and_load_give_the_same_pixels(tiny_pipeline, photo, hole, tmp_path
 
 
 def test_bfloat16_stays_close_to_fp32(photo, hole):
-    """bf16 keeps 8 bits: a handful of 255 in the mean over the hole, none outside."""
+    """bf16 keeps 8 bits: no more than 2 of 255 in the mean over the hole, nothing outside."""
     inside = np.asarray(hole) > 0
     exact, rough = (
         np.asarray(EdgeConnectPipeline.from_pretrained(dtype=dtype)(photo, hole).images[0]).astype(int)
         for dtype in (torch.float32, torch.bfloat16)
     )
     assert np.array_equal(exact[~inside], rough[~inside])
-    assert np.abs(exact - rough)[inside].mean() < 4
+    assert np.abs(exact - rough)[inside].mean() < 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("c++") is None, reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning:torch.*")
+def test_compiled_pipeline_gives_the_same_picture(tiny_pipeline, photo, hole, tmp_path):
+    """Each generator is one graph, without a break. Fused sums round otherwise: by one of 255 at most."""
+    tiny_pipeline.save_pretrained(tmp_path)
+    compiled = EdgeConnectPipeline.from_pretrained(tmp_path)
+    graphs = []
+
+    def backend(graph, inputs):
+        graphs.append(graph)
+        return torch._inductor.compile(graph, inputs)
+
+    compiled.compile(backend=backend)
+    one, other = (np.asarray(pipeline(photo, hole).images[0]).astype(int) for pipeline in (tiny_pipeline, compiled))
+    assert len(graphs) == 2
+    assert np.abs(one - other).max() <= 1
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,137 @@
+"""What every benchmark shares: timing in turn, a description of the machine, tables as Markdown and JSON."""
+
+import json
+import platform
+import re
+import shlex
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.profiler import ProfilerActivity, profile
+from torch.utils.flop_counter import FlopCounterMode
+
+from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))  # `training` is not installed
+RESULTS = Path(__file__).parent / "results"
+
+Call = Callable[[], Any]
+Row = dict[str, Any]
+
+
+def paper_size_pipeline(dtype: torch.dtype) -> EdgeConnectPipeline:
+    """Random weights, which cost the same as trained ones."""
+    torch.manual_seed(0)
+    networks = EdgeGenerator().eval(), CompletionGenerator().eval()
+    for network in networks:
+        nn.Module.to(network, dtype)
+    return EdgeConnectPipeline(*networks)
+
+
+def time_in_turn(calls: dict[str, Call], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each call by name, `repeats` each after one that is not counted.
+
+    The calls take turns, so that whatever else the machine does falls on all of them.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for turn in range(repeats + 1):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            if torch.cuda.is_available():
+                torch.cuda.synchronize()
+            if turn:
+                seconds[name].append(time.perf_counter() - start)
+    return seconds
+
+
+def times_as_fast(slow: list[float], fast: list[float]) -> float:
+    """The median over the turns of how many times as fast `fast` was in the same turn."""
+    return statistics.median(one / other for one, other in zip(slow, fast, strict=True))
+
+
+def count_operations(call: Call) -> int:
+    """Additions and multiplications of the convolutions and matrix products that `call` makes."""
+    with FlopCounterMode(display=False) as counter:
+        call()
+    return counter.get_total_flops()
+
+
+@torch.no_grad()
+def convolution_speed(dtype: torch.dtype) -> float:
+    """Operations a second of a 3x3 convolution alone, 256 channels at 64x64 in channels_last: the floors rest on it."""
+    conv = nn.Conv2d(256, 256, 3, padding=1, bias=False).to(dtype=dtype)
+    conv = conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    hidden = torch.randn(1, 256, 64, 64, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    operations = count_operations(lambda: conv(hidden))
+    return operations / statistics.median(time_in_turn({"convolution": lambda: conv(hidden)}, 25)["convolution"])
+
+
+KINDS = {  # of operations, by what their names hold; the first that fits
+    "convolution": "convolution",
+    "normalisation": "norm",
+    "padding": "pad",
+    "activation": "clamp|relu|tanh|sigmoid|threshold",
+    "copies and conversions": "copy|cat",
+}
+
+
+def profile_shares(call: Call, repeats: int) -> dict[str, str]:
+    """Per cent of the time by kind of operation, over `repeats` calls."""
+    with profile(activities=[ProfilerActivity.CPU]) as profiler:
+        for _ in range(repeats):
+            call()
+    microseconds: dict[str, float] = defaultdict(float)
+    for event in profiler.key_averages():
+        kind = next((kind for kind, pattern in KINDS.items() if re.search(pattern, event.key)), "the rest")
+        microseconds[kind] += event.self_cpu_time_total
+    total = sum(microseconds.values())
+    return {kind: f"{100 * microseconds[kind] / total:.1f} %" for kind in (*KINDS, "the rest")}
+
+
+def describe_machine() -> dict[str, Any]:
+    """Processor, the instructions that decide about bf16, threads, GPU, PyTorch."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
+    named = {line.split(":")[0].strip(): line.split(":", 1)[1].strip() for line in lines if ":" in line}
+    flags = set(named.get("flags", "").split())
+    return {
+        "processor": named.get("model name", platform.processor() or platform.machine()),
+        "instructions": [name for name in ("avx512f", "avx512_bf16", "amx_bf16") if name in flags],
+        "threads": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "torch": torch.__version__,
+    }
+
+
+def publish(name: str, tables: dict[str, list[Row]]) -> None:
+    """Print the tables, title by title, as Markdown, and write them to `benchmarks/results/<name>.json`."""
+    machine = describe_machine()
+    command = shlex.join(["python", f"benchmarks/{name}.py", *sys.argv[1:]])
+    print(f"\n`{command}`: " + ", ".join(f"{key} {value}" for key, value in machine.items() if value is not None))
+    for title, rows in tables.items():
+        print(f"\n{title}\n\n{_markdown(rows)}")
+    RESULTS.mkdir(exist_ok=True)
+    result = {"command": command, "machine": machine, "tables": tables}
+    (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _markdown(rows: list[Row]) -> str:
+    header = list(rows[0])
+    align = ["---:" if isinstance(value, int | float) else "---" for value in rows[0].values()]
+    cells = [header, align, *([_text(value) for value in row.values()] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in cells)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return "" if value is None else str(value)

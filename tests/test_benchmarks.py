@@ -1,0 +1,50 @@
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+from torch.testing import assert_close
+
+from edgeconnect_hf import CompletionGenerator
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
+
+import measuring
+from published import published_generator
+
+
+def test_the_baseline_computes_what_the_completion_generator_does():
+    """With the same weights; biases before an instance norm change nothing. Twenty convolutions in fp32: 1e-4."""
+    torch.manual_seed(0)
+    ours = CompletionGenerator().eval()
+    published = published_generator(4, 3, nn.Tanh(), use_spectral_norm=False).eval()
+    convs = (nn.Conv2d, nn.ConvTranspose2d)
+    pairs = zip(*([m for m in model.modules() if isinstance(m, convs)] for model in (ours, published)), strict=True)
+    for our_conv, published_conv in pairs:
+        nn.init.normal_(our_conv.weight, std=0.05)
+        published_conv.weight.data.copy_(our_conv.weight)
+    published[-2].bias.data.copy_(ours.conv_out.bias)
+    image, edges = torch.rand(1, 3, 32, 32), torch.rand(1, 1, 32, 32)
+    with torch.no_grad():
+        expected, predicted = (published(torch.cat([image, edges], dim=1)) + 1) / 2, ours(image, edges).sample
+    assert expected.std() > 0.1
+    assert_close(predicted, expected, rtol=0, atol=1e-4)
+
+
+def test_calls_take_turns_after_one_that_is_not_counted():
+    called = []
+    seconds = measuring.time_in_turn({name: lambda name=name: called.append(name) for name in "ab"}, 2)
+    assert called == ["a", "b"] * 3
+    assert [len(times) for times in seconds.values()] == [2, 2]
+
+
+def test_times_as_fast_is_the_median_over_the_turns():
+    assert measuring.times_as_fast([2.0, 4.0, 9.0], [1.0, 1.0, 3.0]) == pytest.approx(3)
+
+
+def test_results_are_printed_and_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(measuring, "RESULTS", tmp_path / "results")
+    measuring.publish("speed", {"Times": [{"": "ours", "ms": 1234.5}, {"": "theirs", "ms": None}]})
+    assert "Times\n\n|  | ms |\n| --- | ---: |\n| ours | 1234 |\n| theirs |  |\n" in capsys.readouterr().out
+    assert '"ms": 1234.5' in (tmp_path / "results" / "speed.json").read_text()
