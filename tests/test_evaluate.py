@@ -1,7 +1,6 @@
 """Tables by hole size: what is in them, resuming, refusals."""
 
 import json
-import logging
 
 import numpy as np
 import pytest
@@ -55,7 +54,6 @@ def flags(data, output_dir):
 def whole_run(data, tmp_path_factory):
     """Every method at two hole sizes: its folder and its report."""
     output_dir = tmp_path_factory.mktemp("run")
-    logging.getLogger("training.vgg").setLevel(logging.ERROR)  # the narrow VGG19 lacks layers
     return output_dir, evaluate(parse_config(flags(data, output_dir)))
 
 
