@@ -78,9 +78,9 @@ _LOOKS = """\
 What it does well: colours go on as they are around the hole, on saturated walls too; there is no seam; pipes, cornices
 and the frames of windows of which a part is seen go on across a narrow stroke, where Telea smears wedges.
 
-Where it fails: what is wider than some thirty pixels comes out blurred, letters become smudges, windows of which nothing
-is seen are not invented. Far from any line the edge generator draws no lines but a gray haze, which says that it does
-not know. On a plain wall a faint pattern of four pixels and the border of the hole remain visible."""
+Where it fails: what is wider than some thirty pixels comes out blurred, letters become smudges, windows of which
+nothing is seen are not invented. Far from any line the edge generator draws no lines but a gray haze, which says that
+it does not know. On a plain wall a faint pattern of four pixels and the border of the hole remain visible."""
 
 _LIMITS = """\
 - Blur in holes wider than some thirty pixels; see the samples.
