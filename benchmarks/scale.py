@@ -27,8 +27,9 @@ from edgeconnect_hf import EdgeConnectPipeline
 from edgeconnect_hf.cli import fastest_dtype
 
 SIDES = (256, 512, 1024, 2048, 4096)  # of pictures with a hole of 100x100
-HOLES = (25, 50, 100, 200, 400, 800, 1600)  # sides of holes in a picture of 2048x2048
+HOLES = (25, 50, 100, 200, 400, 800)  # sides of holes in a picture of 2048x2048
 MEMORY_SAMPLES = 5
+SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10)  # marks of the plot
 
 
 def square_hole(side: int, hole: int) -> Image.Image:
@@ -110,6 +111,7 @@ def plot(panels: dict[str, tuple[tuple[int, ...], list[Row]]], path: Path) -> No
         axis.set(xlabel=label, xscale="log", yscale="log")
         axis.set_xticks(sides, labels=map(str, sides), minor=False)
         axis.minorticks_off()
+        axis.set_yticks(SECONDS, labels=map(str, SECONDS))
         axis.grid(alpha=0.3)
     axes[0].set_ylabel("seconds a picture")
     axes[0].legend(title="strategy")
