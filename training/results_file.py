@@ -28,8 +28,8 @@ class ResultsFile:
         Path(folder).mkdir(parents=True, exist_ok=True)
         if settings_path.exists():
             before = json.loads(settings_path.read_text(encoding="utf-8"))
-            for name in before.keys() & settings.keys():
-                if before[name] != settings[name]:
+            for name in settings:
+                if name in before and before[name] != settings[name]:
                     raise ValueError(
                         f"`output_dir` {str(folder)!r} holds results with `{name}` {before[name]!r}, now it is "
                         f"{settings[name]!r}; the same settings or another folder fit."
