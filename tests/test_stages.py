@@ -148,6 +148,12 @@ def test_a_loss_without_weight_is_not_computed(name, settings, kept, networks, b
     assert learners(networks) == set(stage.generators)
 
 
+def test_one_of_two_adversarial_losses_may_go(networks, batch):
+    stage = make_stage("edge", networks, edge_loss_weights=EdgeLossWeights(adversarial=1, feature_matching=0))
+    assert stage.discriminators == ("edge_discriminator",)
+    assert stage.generator_terms(batch, stage.predict(batch), batch["mask"].mean()).keys() == {"adversarial"}
+
+
 def test_a_frozen_discriminator_stands_still_and_goes_on_after(networks):
     discriminator = networks["edge_discriminator"]
     before = {name: tensor.clone() for name, tensor in discriminator.state_dict().items()}

@@ -75,8 +75,10 @@ class EdgeStage:
             with frozen(self.networks["edge_discriminator"]) as discriminator:
                 _, real_features = discriminator(torch.cat([batch["gray"], edges], dim=1))  # of [N,2,H,W]
                 fake_map, fake_features = discriminator(torch.cat([batch["gray"], pred_edges], dim=1))
-            terms["adversarial"] = losses.generator_adversarial(fake_map, self.form)
-            terms["feature_matching"] = losses.feature_matching(real_features, fake_features)
+            if self.weights["adversarial"]:
+                terms["adversarial"] = losses.generator_adversarial(fake_map, self.form)
+            if self.weights["feature_matching"]:
+                terms["feature_matching"] = losses.feature_matching(real_features, fake_features)
         if self.weights["cross_entropy"]:
             terms["cross_entropy"] = losses.cross_entropy(edges, pred_edges, batch["mask"], mask_mean)
         return terms

@@ -77,7 +77,7 @@ class Player:
     ):
         def factor(step: int) -> float:
             if config.lr_scheduler == "cosine":
-                return (1 + math.cos(math.pi * min(1, step / (config.max_train_steps or 1)))) / 2
+                return (1 + math.cos(math.pi * min(1, step / config.max_train_steps))) / 2
             return 1.0 if config.lr_drop_step is None or step < config.lr_drop_step else 0.1
 
         self.accelerator = accelerator
