@@ -5,55 +5,65 @@ it paints the known pixels too, and how far off it is there can be seen. That di
 hole, is what its colours lack. (Not in the paper; akin to Poisson blending, Pérez et al., 2003.)
 """
 
-from typing import Any, cast
-
-import cv2
-import numpy as np
-import numpy.typing as npt
-
-Floats = npt.NDArray[np.float32]
+import torch
+from torch import Tensor
+from torch.nn import functional as F
 
 _TRUST = 4  # a pixel of the next, half as large picture is sure where a quarter of it is known
+_BINOMIAL = (1 / 16, 4 / 16, 6 / 16, 4 / 16, 1 / 16)  # the filter of a Gaussian pyramid (Burt and Adelson, 1983)
 
 
-def match_colours(painted: Floats, known: Floats, hole: npt.NDArray[np.bool_]) -> Floats:
-    """`painted`, its colours shifted by what they lack at the known pixels around.
+def match_colours(painted: Tensor, known: Tensor, mask: Tensor) -> Tensor:
+    """`painted`, its colours shifted by what they lack at the known pixels around. Passes gradients to `painted`.
 
     Args:
-        painted (`np.ndarray`): `[H,W,C]` float32 in [0,1], what the network painted, in and outside the hole.
-        known (`np.ndarray`): `[H,W,C]` float32 in [0,1], the picture; its hole is not looked at.
-        hole (`np.ndarray`): `[H,W]` bool, True in the hole.
+        painted (`torch.Tensor`): `[N,C,H,W]` in [0,1], what the network painted, in and outside the hole.
+        known (`torch.Tensor`): `[N,C,H,W]` in [0,1], the picture; its hole is not looked at.
+        mask (`torch.Tensor`): `[N,1,H,W]`, values {0,1}; 1 marks the hole.
 
     Returns:
-        `[H,W,C]` float32 in [0,1]; outside the hole `known`.
+        `[N,C,H,W]` float32 in [0,1]; outside the hole `known`.
     """
-    is_known = (~hole).astype(np.float32)
-    lacking = spread(known - painted, is_known)
-    return cast("Floats", np.where(hole[..., None], np.clip(painted + lacking, 0, 1), known))
+    painted, known, mask = painted.float(), known.float(), mask.float()
+    lacking = spread(known - painted, 1 - mask)
+    return torch.where(mask > 0, (painted + lacking).clamp(0, 1), known)
 
 
-def spread(values: Floats, weights: Floats) -> Floats:
+def spread(values: Tensor, weights: Tensor) -> Tensor:
     """Fills in what is not known from what is, the farther from it the smoother: an image pyramid, down and up again.
 
     Args:
-        values (`np.ndarray`): `[H,W,C]` float32.
-        weights (`np.ndarray`): `[H,W]` float32 in [0,1]: 1 where `values` is known, 0 where it is to be filled in.
+        values (`torch.Tensor`): `[N,C,H,W]` float32.
+        weights (`torch.Tensor`): `[N,1,H,W]` in [0,1]: 1 where `values` is known, 0 where it is to be filled in.
 
     Returns:
-        `[H,W,C]` float32: `values` where the weight is 1. Zero if it is known nowhere.
+        `[N,C,H,W]`: `values` where the weight is 1. Zero if it is known nowhere.
     """
-    height, width = weights.shape
-    weighted = values * weights[..., None]
-    if min(height, width) <= 2:
-        filled: Any = weighted.sum((0, 1)) / max(float(weights.sum()), np.finfo(np.float32).eps)
+    size, tiny = weights.shape[2:], torch.finfo(weights.dtype).eps
+    weighted = values * weights
+    if min(size) <= 2:
+        filled = weighted.sum((2, 3), keepdim=True) / weights.sum((2, 3), keepdim=True).clamp(min=tiny)
     else:
-        small_weights = cv2.pyrDown(weights)
-        small = _channels(cv2.pyrDown(weighted)) / np.maximum(small_weights, np.finfo(np.float32).eps)[..., None]
-        small = spread(small, np.minimum(_TRUST * small_weights, 1))
-        filled = _channels(cv2.pyrUp(small, dstsize=(width, height)))
-    return cast("Floats", weighted + filled * (1 - weights[..., None]))
+        small_weights = _halve(weights)
+        small = _halve(weighted) / small_weights.clamp(min=tiny)
+        filled = _double(spread(small, (_TRUST * small_weights).clamp(max=1)), size)
+    return weighted + filled * (1 - weights)
 
 
-def _channels(planes: Any) -> Any:
-    """`[H,W,C]`, also where OpenCV has dropped a single channel."""
-    return planes.reshape(*planes.shape[:2], -1)
+def _halve(planes: Tensor) -> Tensor:
+    """Blurred, every second row and column: `[N,C,H,W]` to `[N,C,ceil(H/2),ceil(W/2)]`."""
+    return _blur(planes, stride=2)
+
+
+def _double(planes: Tensor, size: torch.Size) -> Tensor:
+    """The way back, to `[N,C,*size]`: rows and columns between the given ones, blurred in."""
+    spaced = planes.new_zeros(*planes.shape[:2], *size)
+    spaced[..., ::2, ::2] = planes
+    return 4 * _blur(spaced, stride=1)  # three of four pixels were empty
+
+
+def _blur(planes: Tensor, stride: int) -> Tensor:
+    row = planes.new_tensor(_BINOMIAL)
+    padded = F.pad(planes, (2, 2, 2, 2), mode="reflect")
+    blurred = F.conv2d(padded.flatten(0, 1).unsqueeze(1), row.outer(row)[None, None], stride=stride)  # [N*C,1,h,w]
+    return blurred.reshape(*planes.shape[:2], *blurred.shape[2:])

@@ -296,13 +296,12 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
         shown = [(view.colour, view.lines_of(line_maps), view.hole) for view in views]
 
         def predict(image: torch.Tensor, comp_edges: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            return self.completion_generator(blend(image, 1, mask), comp_edges, return_dict=False)[0]  # [N,3,h,w]
+            pred_image = self.completion_generator(blend(image, 1, mask), comp_edges, return_dict=False)[0]  # [N,3,h,w]
+            return match_colours(pred_image, image, mask) if self.config["match_colours"] else pred_image
 
         repaired = [picture.colour.copy() for picture in pictures]
         painted = _in_batches(predict, shown, self._execution_device, self.completion_generator.dtype)
         for view, pred_image in zip(views, painted, strict=True):
-            if self.config["match_colours"]:
-                pred_image = match_colours(pred_image, view.colour, view.hole)
             comp_image = np.where(view.hole[..., None], pred_image, view.colour)  # [h,w,3]
             window = view.window
             hole = masks[view.picture][window.hole_slices]

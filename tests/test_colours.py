@@ -1,77 +1,97 @@
 """Colours carried from the known pixels into the hole."""
 
-import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.testing import assert_allclose, assert_array_equal
+from torch.testing import assert_close
 
 from edgeconnect_hf.colours import match_colours, spread
 
 
 def scene(height=64, width=80):
     """A smooth picture and a hole in it."""
-    y, x = np.mgrid[:height, :width].astype(np.float32)
-    picture = np.stack([0.3 + 0.004 * x, 0.5 + 0.003 * y, 0.4 + 0.1 * np.sin(x / 9)], axis=-1).astype(np.float32)
-    hole = np.zeros((height, width), bool)
-    hole[20:44, 30:60] = True
-    return picture, hole
+    y, x = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
+    picture = torch.stack([0.3 + 0.004 * x, 0.5 + 0.003 * y, 0.4 + 0.1 * torch.sin(x / 9)])[None]
+    mask = torch.zeros(1, 1, height, width)
+    mask[..., 20:44, 30:60] = 1
+    return picture, mask
 
 
 def test_a_tint_over_the_whole_picture_is_taken_off():
-    picture, hole = scene()
-    tinted = picture + np.float32([0.1, -0.2, 0.05])
+    picture, mask = scene()
+    tinted = picture + torch.tensor([0.1, -0.2, 0.05]).view(1, 3, 1, 1)
     # The same difference everywhere: what is left is rounding, a few steps of float32 at each of six levels.
-    assert_allclose(match_colours(tinted, picture, hole), picture, rtol=0, atol=1e-5)
+    assert_close(match_colours(tinted, picture, mask), picture, rtol=0, atol=1e-5)
 
 
 def test_a_tint_that_grows_across_the_picture_is_carried_across_the_hole():
-    picture, hole = scene()
-    growing = np.linspace(-0.15, 0.15, picture.shape[1], dtype=np.float32)[None, :, None]
-    error = np.abs(match_colours(picture + growing, picture, hole) - picture)[hole]
+    picture, mask = scene()
+    growing = torch.linspace(-0.15, 0.15, picture.shape[-1])
+    error = (match_colours(picture + growing, picture, mask) - picture).abs()[mask.expand_as(picture) == 1]
     # Within the hole the tint runs from -0.036 to 0.076; a pyramid follows a slope in steps, not exactly.
     assert error.max() < 0.02
     assert error.mean() < 0.006
 
 
 def test_what_the_network_painted_into_the_hole_stays():
-    picture, hole = scene()
-    painted = picture.copy()
-    painted[30:34, 40:44] += 0.2  # a thing in the hole, which the surroundings know nothing of
-    assert_allclose(match_colours(painted, picture, hole), painted, rtol=0, atol=1e-6)
+    picture, mask = scene()
+    painted = picture.clone()
+    painted[..., 30:34, 40:44] += 0.2  # a thing in the hole, which the surroundings know nothing of
+    assert_close(match_colours(painted, picture, mask), painted, rtol=0, atol=1e-6)
 
 
 def test_known_pixels_are_the_pictures_own():
-    picture, hole = scene()
-    matched = match_colours(np.random.default_rng(0).random(picture.shape, np.float32), picture, hole)
-    assert_array_equal(matched[~hole], picture[~hole])
+    picture, mask = scene()
+    matched = match_colours(torch.rand(picture.shape), picture, mask)
+    assert torch.equal(matched * (1 - mask), picture * (1 - mask))
     assert matched.min() >= 0
     assert matched.max() <= 1
 
 
+def test_half_precision_gives_float32():
+    picture, mask = scene()
+    matched = match_colours((picture + 0.1).half(), picture.half(), mask.half())
+    # Half precision holds colours in steps of 1/2048 below 1, float16's rounding error being half of that, twice.
+    assert_close(matched, picture, rtol=0, atol=1e-3)
+
+
+def test_its_gradient_is_that_of_a_linear_map():
+    painted = torch.rand(1, 2, 12, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    known = (torch.rand(1, 1, 12, 10) < 0.5).double()
+    assert torch.autograd.gradcheck(lambda values: spread(values, known), painted.requires_grad_())
+
+
 def test_nothing_known_changes_nothing():
-    values = np.ones((9, 7, 3), np.float32)
-    assert not spread(values, np.zeros((9, 7), np.float32)).any()
+    assert not spread(torch.ones(1, 3, 9, 7), torch.zeros(1, 1, 9, 7)).any()
+
+
+def test_pictures_of_a_batch_know_nothing_of_each_other():
+    torch.manual_seed(0)
+    values, known = torch.rand(3, 3, 33, 18), (torch.rand(3, 1, 33, 18) < 0.2).float()
+    alone = [spread(values[[number]], known[[number]]) for number in range(3)]
+    assert_close(spread(values, known), torch.cat(alone), rtol=0, atol=1e-6)  # a convolution may sum in another order
 
 
 @settings(max_examples=40, deadline=None)
 @given(st.integers(1, 70), st.integers(1, 70), st.sampled_from([1, 3]), st.integers(0, 100))
 def test_every_size_and_hole_fills_between_the_known_values(height, width, channels, seed):
-    rng = np.random.default_rng(seed)
-    values = rng.random((height, width, channels), np.float32)
-    known = (rng.random((height, width)) < 0.3).astype(np.float32)
-    known[rng.integers(height), rng.integers(width)] = 1
+    generator = torch.Generator().manual_seed(seed)
+    values = torch.rand(1, channels, height, width, generator=generator)
+    known = (torch.rand(1, 1, height, width, generator=generator) < 0.3).float()
+    known[..., seed % height, seed % width] = 1
     filled = spread(values, known)
     assert filled.shape == values.shape
-    assert_array_equal(filled[known == 1], values[known == 1])
-    low, high = (bound(values[known == 1], axis=0) for bound in (np.min, np.max))
-    assert (filled >= low - 1e-5).all()
-    assert (filled <= high + 1e-5).all()
+    assert torch.equal(filled * known, values * known)
+    for plane, filled_plane in zip(values[0], filled[0], strict=True):
+        known_values = plane[known[0, 0] == 1]
+        assert filled_plane.min() >= known_values.min() - 1e-5
+        assert filled_plane.max() <= known_values.max() + 1e-5
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 500), (500, 2), (3, 3)])
 def test_slivers(shape):
-    values = np.full((*shape, 3), 0.25, np.float32)
-    known = np.zeros(shape, np.float32)
-    known[0, 0] = 1
-    assert_allclose(spread(values, known), values, rtol=0, atol=1e-6)
+    values = torch.full((1, 3, *shape), 0.25)
+    known = torch.zeros(1, 1, *shape)
+    known[..., 0, 0] = 1
+    assert_close(spread(values, known), values, rtol=0, atol=1e-6)

@@ -90,6 +90,7 @@ def test_batches_are_as_agreed(folder):
         "image": (4, 3, SIZE, SIZE),
         "gray": (4, 1, SIZE, SIZE),
         "edges": (4, 1, SIZE, SIZE),
+        "known_edges": (4, 1, SIZE, SIZE),
         "mask": (4, 1, SIZE, SIZE),
         "hints": (4, 1, SIZE, SIZE),
     }

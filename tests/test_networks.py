@@ -7,7 +7,7 @@ from torch.testing import assert_close
 from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator
 from training.config import TrainingConfig
 from training.discriminator import PatchDiscriminator
-from training.networks import fold_spectral_norm, make_networks, save_networks
+from training.networks import fold_spectral_norm, inherit_settings, make_networks, save_networks
 
 
 @pytest.fixture
@@ -55,6 +55,14 @@ def test_saved_and_taken_up_again_it_draws_the_same(edge_generator, inputs, tmp_
     assert not networks["edge_discriminator"].training  # kept, as it is not trained here
     pairs = zip(networks["edge_discriminator"].parameters(), discriminator.parameters(), strict=True)
     assert all(torch.equal(one, other) for one, other in pairs)
+
+
+@pytest.mark.parametrize(("setting", "expected"), [(None, True), (False, False), (True, True)])
+def test_colours_are_matched_as_in_the_model_started_from_unless_said(setting, expected, edge_generator, tmp_path):
+    save_networks({"edge_generator": edge_generator}, tmp_path, match_colours=True)
+    start = make_config(pretrained_model_name_or_path=str(tmp_path), match_colours=setting)
+    assert inherit_settings(start).match_colours is expected
+    assert inherit_settings(make_config(match_colours=setting)).match_colours is bool(setting)
 
 
 def test_a_model_that_is_nowhere_is_named():

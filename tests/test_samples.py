@@ -48,6 +48,7 @@ def test_a_sample_holds_the_picture_its_gray_and_its_lines():
         "image": (3, 32, 32),
         "gray": (1, 32, 32),
         "edges": (1, 32, 32),
+        "known_edges": (1, 32, 32),
         "mask": (1, 32, 32),
         "hints": (1, 32, 32),
     }
@@ -58,6 +59,8 @@ def test_a_sample_holds_the_picture_its_gray_and_its_lines():
     assert np.array_equal(sample["gray"][0].numpy(), gray)
     assert np.array_equal(sample["edges"][0].numpy(), 255 * canny(gray, sigma=2.0))
     assert (sample["edges"] == 255).sum() > 20
+    mask = sample["mask"][0].numpy() == 255
+    assert np.array_equal(sample["known_edges"][0].numpy(), 255 * canny(gray, mask, sigma=2.0))
     assert set(sample["mask"].unique().tolist()) == {0, 255}
     assert not sample["hints"].any()
 
@@ -124,6 +127,7 @@ def test_crop_and_mirroring_are_the_same_for_picture_edges_and_mask():
         red = colours(sample)[..., 0]
         # The square is as wide as the picture, so that nothing is resized and all is exact.
         assert np.array_equal(sample["edges"][0].numpy(), red)
+        assert np.array_equal(sample["known_edges"][0].numpy(), red * (red < 128))
         assert np.array_equal(sample["mask"][0].numpy() == 255, red >= 128)
         found = [
             (top, flip)
@@ -198,9 +202,27 @@ def test_thinned_lines_are_those_that_canny_has_too():
     row = {"image": encode(picture), "lines": encode(Image.fromarray(lines))}
     config = replace(CONFIG, edge_column="lines")
     assert np.array_equal(make(config, **row)["edges"][0].numpy(), lines)
-    thinned = make(replace(config, thin_edges=True), **row)["edges"][0].numpy()
-    assert np.array_equal(thinned, lines * canny(to_gray(np.asarray(picture) / np.float32(255))))
+    sample = make(replace(config, thin_edges=True), **row)
+    gray = to_gray(np.asarray(picture) / np.float32(255))
+    thinned, known = (sample[name][0].numpy() for name in ("edges", "known_edges"))
+    assert np.array_equal(thinned, lines * canny(gray))
+    assert np.array_equal(known, lines * canny(gray, sample["mask"][0].numpy() == 255))
     assert thinned.any()
+
+
+def test_known_lines_do_not_tell_what_is_in_the_hole():
+    picture, other = Image.new("RGB", (32, 32), "white"), Image.new("RGB", (32, 32), "white")
+    picture.paste("gray", (0, 8, 32, 32))  # known on both sides of the hole
+    other.paste("gray", (0, 8, 32, 32))
+    other.paste("black", (12, 0, 20, 32))  # the hole, nothing else
+    hole = Image.new("L", (32, 32))
+    hole.paste(255, (12, 0, 20, 32))
+    config = replace(CONFIG, mask_column="hole")
+    one, two = (make(config, image=encode(image), hole=encode(hole)) for image in (picture, other))
+    assert one["known_edges"].any()
+    assert torch.equal(one["known_edges"], two["known_edges"])
+    outside = one["mask"] == 0
+    assert not torch.equal(one["edges"][outside], two["edges"][outside])  # the hole's border is a line now
 
 
 def test_hints_are_whole_lines_within_the_hole():

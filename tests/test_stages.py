@@ -28,7 +28,9 @@ def batch() -> dict[str, torch.Tensor]:
     edges = (torch.rand(2, 1, 32, 32) > 0.8).float()
     hints = edges * mask * (torch.rand(2, 1, 32, 32) > 0.5)
     image = torch.rand(2, 3, 32, 32)
-    return {"image": image, "gray": image.mean(1, keepdim=True), "edges": edges, "mask": mask, "hints": hints}
+    known_edges = edges * (1 - mask) * (torch.rand(2, 1, 32, 32) > 0.1)  # near the hole some are not found
+    gray = image.mean(1, keepdim=True)
+    return {"image": image, "gray": gray, "edges": edges, "known_edges": known_edges, "mask": mask, "hints": hints}
 
 
 @pytest.fixture
@@ -94,29 +96,51 @@ def test_the_edge_generator_sees_no_truth_in_the_hole_but_the_hints(networks, ba
     assert torch.equal(gray * mask, mask)  # white
     assert torch.equal(edges * mask, batch["hints"])
     assert torch.equal(gray * (1 - mask), batch["gray"] * (1 - mask))
-    assert torch.equal(edges * (1 - mask), batch["edges"] * (1 - mask))
+    assert torch.equal(edges * (1 - mask), batch["known_edges"])
     assert torch.equal(mask, batch["mask"])
 
 
 def test_composed_lines_keep_what_is_known_and_hinted(batch):
     comp_edges = compose_edges(torch.full_like(batch["edges"], 0.25), batch)
     mask, hints = batch["mask"], batch["hints"]
-    assert torch.equal(comp_edges * (1 - mask), batch["edges"] * (1 - mask))
+    assert torch.equal(comp_edges * (1 - mask), batch["known_edges"])
     assert torch.equal(comp_edges * mask, mask * torch.where(hints > 0, 1.0, 0.25))
 
 
-@pytest.mark.parametrize("edge_source", ["canny", "generated"])
+@pytest.mark.parametrize("edge_source", ["canny", "generated", "mixed"])
 def test_the_completion_stage_paints_from_the_lines_asked_for(networks, batch, edge_source):
     networks["edge_generator"].eval()
-    predicted = make_stage("completion", networks, edge_source=edge_source).predict(batch)
-    if edge_source == "canny":
-        assert torch.equal(predicted["comp_edges"], batch["edges"])
-    else:
-        with torch.no_grad():
-            drawn = compose_edges(predict_edges(networks["edge_generator"], batch), batch)
-        assert torch.equal(predicted["comp_edges"], drawn)
+    with torch.no_grad():
+        drawn = compose_edges(predict_edges(networks["edge_generator"], batch), batch)
+    stage = make_stage("completion", networks, edge_source=edge_source)
+    seen = set()
+    for _ in range(10):
+        predicted = stage.predict(batch)
         assert not predicted["comp_edges"].requires_grad
+        for comp_edges, true, generated in zip(predicted["comp_edges"], batch["edges"], drawn, strict=True):
+            seen.add("canny" if torch.equal(comp_edges, true) else "generated")
+            assert torch.equal(comp_edges, true) or torch.equal(comp_edges, generated)
+    # By chance one kind alone comes of 20 samples once in 2^19 runs, and here, with a seed, always or never.
+    assert seen == ({"canny", "generated"} if edge_source == "mixed" else {edge_source})
     assert torch.equal(predicted["comp_image"], blend(batch["image"], predicted["pred_image"], batch["mask"]))
+    assert predicted["judged_image"] is predicted["pred_image"]
+
+
+@pytest.mark.parametrize("name", ["completion", "joint"])
+def test_matched_colours_are_what_all_losses_but_l1_judge(name, networks, batch):
+    tinted = nn.Sequential()  # what G2 paints is right but for a tint, which matching takes off
+    tinted.forward = lambda *_, **__: (batch["image"] * 0.5 + 0.1 + 0 * tinted.weight.sum(),)
+    tinted.weight = nn.Parameter(torch.zeros(1))
+    batch["image"] = torch.full_like(batch["image"], 0.6)
+    networks["completion_generator"] = tinted
+    stage = make_stage(name, networks, match_colours=True, completion_loss_weights=CompletionLossWeights(hole_l1=1))
+    predicted = stage.predict(batch)
+    assert predicted["judged_image"] is predicted["comp_image"]
+    assert_close(predicted["comp_image"], batch["image"], rtol=0, atol=1e-5)  # see test_colours
+    terms = stage.generator_terms(batch, predicted, torch.tensor(1.0))
+    assert_close(terms["l1"].item(), 0.2)  # of 0.6, painted as 0.4
+    for judged in ("hole_l1", "perceptual", "style"):
+        assert terms[judged] < 1e-3  # the tint itself gives at least 0.05
 
 
 def test_l1_is_scaled_by_the_global_mask(networks, batch):

@@ -240,6 +240,12 @@ def test_the_average_is_published_when_asked_for(data, results, tmp_path):
     assert not torch.equal(live["edge_generator/conv_out.weight"], average["edge_generator/conv_out.weight"])
 
 
+def test_colours_matched_in_training_are_matched_by_the_pipeline(data, results, tmp_path):
+    settings = {"stage": "completion", "edge_source": "mixed", "match_colours": True, "max_train_steps": 1}
+    run(data, tmp_path, pretrained_model_name_or_path=str(results["edge"]), **settings)
+    assert EdgeConnectPipeline.from_pretrained(tmp_path).config.match_colours
+
+
 def test_joint_stage_keeps_the_edge_losses_on_request(data, results, tmp_path):
     start_from = str(results["completion"])
     settings = {"stage": "joint", "pretrained_model_name_or_path": start_from, "max_train_steps": 1}

@@ -61,8 +61,12 @@ class TrainingConfig:
     """Channels of the first layer of a generator that starts anew."""
     num_residual_blocks: int = 8
     """Residual blocks of a generator that starts anew."""
-    edge_source: Literal["canny", "generated"] = "canny"
-    """Lines that G2 paints from in the completion stage: the true ones, or G1's in the hole."""
+    edge_source: Literal["canny", "generated", "mixed"] = "canny"
+    """Lines that G2 paints from in the completion stage: the true ones, G1's in the hole, or for each sample the ones
+    or the others by chance."""
+    match_colours: bool | None = None
+    """Correct G2's colours as the pipeline's setting of this name does, before all losses but `l1` judge them: G2 need
+    not learn what is done for it. Saved with the pipeline; by default as the model started from has it, else off."""
     keep_edge_losses: bool = False
     """In the joint stage, train G1 by its own losses and D1 too, as the published code does and the paper does not."""
     output_dir: str = "runs/edgeconnect"

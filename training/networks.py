@@ -1,5 +1,6 @@
 """The networks of a stage: begun anew or taken from the result of the stage before, and handed on to the next."""
 
+import dataclasses
 import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -23,6 +24,18 @@ _SETTLING_STEPS = 100  # of the power iteration, once weights have been put unde
 logger = logging.getLogger(__name__)
 
 
+def inherit_settings(config: TrainingConfig) -> TrainingConfig:
+    """`config`; where it leaves `match_colours` open, with what the model it starts from has."""
+    if config.match_colours is not None:
+        return config
+    is_matched = False
+    if config.pretrained_model_name_or_path is not None:
+        folder = _find(config.pretrained_model_name_or_path)
+        if (folder / EdgeConnectPipeline.config_name).is_file():  # if not, `make_networks` says so
+            is_matched = EdgeConnectPipeline.load_config(folder).get("match_colours", False)
+    return dataclasses.replace(config, match_colours=is_matched)
+
+
 def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str, nn.Module]:
     """The networks of a stage by name: those in `trained` in training mode, all others frozen.
 
@@ -36,7 +49,7 @@ def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str,
     needed = set[str]()
     if config.stage == "joint":
         needed = {"edge_generator", "completion_generator"}
-    elif config.stage == "completion" and config.edge_source == "generated":
+    elif config.stage == "completion" and config.edge_source != "canny":
         needed = {"edge_generator"}
     if missing := sorted(needed - networks.keys()):
         raise ValueError(
@@ -58,7 +71,7 @@ def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str,
     return networks
 
 
-def save_networks(networks: Mapping[str, nn.Module], output_dir: Path) -> None:
+def save_networks(networks: Mapping[str, nn.Module], output_dir: Path, *, match_colours: bool = False) -> None:
     """Writes the discriminators, then, its generators' spectral norm folded in, the pipeline they lie beside.
 
     `model_index.json`, which marks a finished stage, is the last file written.
@@ -68,7 +81,7 @@ def save_networks(networks: Mapping[str, nn.Module], output_dir: Path) -> None:
     generators: dict[str, Any] = dict.fromkeys(GENERATORS)
     for name in GENERATORS.keys() & networks.keys():
         generators[name] = fold_spectral_norm(networks[name])
-    EdgeConnectPipeline(**generators).save_pretrained(output_dir)
+    EdgeConnectPipeline(**generators, match_colours=match_colours).save_pretrained(output_dir)
 
 
 @torch.no_grad()
@@ -82,24 +95,29 @@ def fold_spectral_norm(generator: Any) -> Any:
 
 
 def _load(model: str) -> dict[str, nn.Module]:
-    """Generators and discriminators of a pipeline folder or a Hub model.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    try:
-        folder = Path(model) if Path(model).is_dir() else Path(snapshot_download(model))
-    except (OSError, ValueError) as error:  # what the Hub says of a mistyped folder names no folder
-        raise ValueError(
-            f"`pretrained_model_name_or_path` is {model!r}, which is no folder here and no model that the Hub gives: "
-            f"{error}"
-        ) from error
+    """Generators and discriminators of a pipeline folder or a Hub model."""
+    folder = _find(model)
     pipeline = EdgeConnectPipeline.from_pretrained(folder)
     networks = {name: getattr(pipeline, name) for name in GENERATORS if getattr(pipeline, name) is not None}
     for name in DISCRIMINATORS:
         if (folder / name).is_dir():
             networks[name] = PatchDiscriminator.from_pretrained(folder / name, strict=True)
     return networks
+
+
+def _find(model: str) -> Path:
+    """The pipeline folder, or the Hub model's in the cache.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    try:
+        return Path(model) if Path(model).is_dir() else Path(snapshot_download(model))
+    except (OSError, ValueError) as error:  # what the Hub says of a mistyped folder names no folder
+        raise ValueError(
+            f"`pretrained_model_name_or_path` is {model!r}, which is no folder here and no model that the Hub gives: "
+            f"{error}"
+        ) from error
 
 
 @torch.no_grad()

@@ -39,7 +39,11 @@ class Crop:
 
 
 class SampleMaker:
-    """Makes of a row and a source of chance the tensors `image`, `gray`, `edges`, `mask` and `hints` of one sample.
+    """Makes of a row and a source of chance the tensors of one sample.
+
+    `image` is the picture, `gray` the same in gray, `edges` its lines, `mask` the hole, `hints` what of the lines in it
+    is shown to G1, and `known_edges` the lines around it as the pipeline finds them, which cannot look into the hole:
+    near its border they differ from `edges`, whose smoothing has seen what G1 is to guess.
 
     All but `gray` are bytes, of which 255 stands for 1: a quarter of what a worker would have to send as floats.
 
@@ -68,7 +72,7 @@ class SampleMaker:
         )
 
     def __call__(self, row: Mapping[str, Any], rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        """One sample: `image` `[3,S,S]`; `edges`, `mask` and `hints` `[1,S,S]`; `gray` `[1,S,S]` float32 in [0,1].
+        """One sample: `image` `[3,S,S]`, `gray` `[1,S,S]` float32 in [0,1], and all others `[1,S,S]`.
 
         Raises:
             UnreadableRowError: a picture of the row cannot be decoded.
@@ -86,16 +90,16 @@ class SampleMaker:
             image = draw_plain(size, rng)  # [S,S,3]
         gray = to_gray(np.divide(image, 255, dtype=np.float32))  # [S,S]
 
-        # 2. Its lines.
-        edges = np.zeros((size, size), np.uint8) if is_plain else self._find_edges(row, crop, gray, rng)  # [S,S]
-
-        # 3. The hole, and what of the lines in it is shown.
+        # 2. The hole, the lines, and what of the lines in the hole is shown.
         mask = self._make_mask(row, crop, rng)  # [S,S]
+        edges = known_edges = np.zeros((size, size), np.uint8)
+        if not is_plain:
+            edges, known_edges = self._find_edges(row, crop, gray, mask, rng)  # [S,S]
         hints = np.zeros_like(edges)  # [S,S]
         if rng.random() < self.hint_probability:
             hints = draw_hints(edges, mask, rng)
 
-        maps = {"gray": gray, "edges": edges, "mask": to_bytes(mask), "hints": hints}
+        maps = {"gray": gray, "edges": edges, "known_edges": known_edges, "mask": to_bytes(mask), "hints": hints}
         sample = {"image": image.transpose(2, 0, 1)} | {name: array[None] for name, array in maps.items()}
         return {name: torch.from_numpy(array) for name, array in sample.items()}
 
@@ -114,20 +118,28 @@ class SampleMaker:
         return Crop(left / width, top / height, side / width, side / height, mirrored)
 
     def _find_edges(
-        self, row: Mapping[str, Any], crop: Crop, gray: npt.NDArray[np.float32], rng: np.random.Generator
-    ) -> npt.NDArray[np.uint8]:
-        """Canny's lines; those of `edge_column`; or, thinned, those of them that Canny has too."""
+        self,
+        row: Mapping[str, Any],
+        crop: Crop,
+        gray: npt.NDArray[np.float32],
+        mask: npt.NDArray[np.bool_],
+        rng: np.random.Generator,
+    ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
+        """All lines, and those known around the hole: Canny's; `edge_column`'s; or, thinned, where both see one."""
         sigma = rng.uniform(*RANDOM_SIGMA) if self.sigma == 0 else self.sigma
         if sigma == -1:
-            return np.zeros(gray.shape, np.uint8)
-        column = self.config.edge_column
-        if column is None:
-            return to_bytes(canny(gray, sigma=sigma))
-        with _decoding(column):
-            edges = _read_crop(
-                _open_picture(row[column]), crop, self.config.resolution, "L", Image.Resampling.BILINEAR
-            )  # [S,S]
-        return edges & to_bytes(canny(gray, sigma=sigma)) if self.config.thin_edges else edges
+            nothing = np.zeros(gray.shape, np.uint8)
+            return nothing, nothing
+        column, found = self.config.edge_column, None
+        if column is not None:
+            with _decoding(column):
+                found = _read_crop(
+                    _open_picture(row[column]), crop, self.config.resolution, "L", Image.Resampling.BILINEAR
+                )  # [S,S]
+            if not self.config.thin_edges:
+                return found, found * ~mask
+        edges, known_edges = to_bytes(canny(gray, sigma=sigma)), to_bytes(canny(gray, mask, sigma))
+        return (edges, known_edges) if found is None else (found & edges, found & known_edges)
 
     def _make_mask(self, row: Mapping[str, Any], crop: Crop, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
         size, column = self.config.resolution, self.config.mask_column

@@ -7,6 +7,7 @@ from dataclasses import asdict
 import torch
 from torch import Tensor, nn
 
+from edgeconnect_hf.colours import match_colours
 from edgeconnect_hf.models import blend
 from training import losses
 from training.config import TrainingConfig
@@ -42,7 +43,8 @@ class EdgeStage:
         """Equation 1.
 
         Args:
-            batch (`Mapping[str, torch.Tensor]`): `image` `[N,3,H,W]`, `gray`, `edges`, `mask`, `hints` `[N,1,H,W]`.
+            batch (`Mapping[str, torch.Tensor]`): what `SampleMaker` makes: `image` `[N,3,H,W]`; `gray`, `edges`,
+                `known_edges`, `mask`, `hints` `[N,1,H,W]`.
 
         Returns:
             `pred_edges` and `comp_edges`, `[N,1,H,W]`.
@@ -92,7 +94,7 @@ class EdgeStage:
         """Columns of the validation grid: masked picture, masked lines, prediction, composition, truth."""
         return [
             blend(batch["image"], 1, batch["mask"]),
-            blend(batch["edges"], 0, batch["mask"]) + batch["hints"],
+            batch["known_edges"] + batch["hints"],
             predicted["pred_edges"],
             predicted["comp_edges"],
             batch["edges"],
@@ -103,7 +105,8 @@ class CompletionStage:
     """Trains G2 against D2: `l1 + 0.1 adversarial + 0.1 perceptual + 250 style` (section 3.2).
 
     A loss whose weight is 0 is not computed, and without the adversarial one there is no discriminator.
-    It paints from the true lines or, with `edge_source` "generated", from those that a frozen G1 draws in the hole.
+    It paints from the true lines, from those that a frozen G1 draws in the hole, or from either by chance, as
+    `edge_source` says. With `match_colours` all losses but `l1` see its colours corrected as the pipeline does it.
     Arguments and methods as in `EdgeStage`.
     """
 
@@ -113,22 +116,41 @@ class CompletionStage:
         self.networks = networks
         self.form = config.adversarial_loss
         self.edge_source = config.edge_source
+        self.match_colours = bool(config.match_colours)
         self.weights: dict[str, float] = asdict(config.completion_loss_weights)
         self.discriminators: tuple[str, ...] = ("completion_discriminator",) if self.weights["adversarial"] else ()
 
     def predict(self, batch: Tensors) -> dict[str, Tensor]:
-        """Equation 5: `comp_edges` `[N,1,H,W]`, `pred_image` and `comp_image` `[N,3,H,W]`."""
+        """Equation 5: `comp_edges` `[N,1,H,W]`, `pred_image`, `comp_image` and `judged_image` `[N,3,H,W]`."""
         comp_edges = batch["edges"]
-        if self.edge_source == "generated":
+        if self.edge_source != "canny":
             with torch.no_grad():
                 comp_edges = compose_edges(predict_edges(self.networks["edge_generator"], batch), batch)
-        return predict_image(self.networks["completion_generator"], batch, comp_edges)
+        if self.edge_source == "mixed":
+            is_true = torch.rand(len(comp_edges), 1, 1, 1, device=comp_edges.device) < 0.5
+            comp_edges = torch.where(is_true, batch["edges"], comp_edges)
+        return self._paint(batch, comp_edges)
+
+    def _paint(self, batch: Tensors, comp_edges: Tensor) -> dict[str, Tensor]:
+        """Equation 5: what G2 made of `comp_edges`, its composition, and that of the two which the losses judge."""
+        image, mask = batch["image"], batch["mask"]
+        pred_image = self.networks["completion_generator"](blend(image, 1, mask), comp_edges, return_dict=False)[0]
+        if self.match_colours:
+            comp_image = judged_image = match_colours(pred_image, image, mask)
+        else:
+            comp_image, judged_image = blend(image, pred_image, mask), pred_image
+        return {
+            "comp_edges": comp_edges,
+            "pred_image": pred_image,
+            "comp_image": comp_image,
+            "judged_image": judged_image,
+        }
 
     def discriminator_terms(self, batch: Tensors, predicted: Tensors) -> dict[str, Tensor]:
         """What D2, if there is one, minimises; the prediction is detached. As published, it sees the picture only."""
         if not self.discriminators:
             return {}
-        discriminator, fake = self.networks["completion_discriminator"], predicted["pred_image"].detach()
+        discriminator, fake = self.networks["completion_discriminator"], predicted["judged_image"].detach()
         return {"discriminator": discriminator_term(discriminator, batch["image"], fake, self.form)}
 
     def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
@@ -138,21 +160,21 @@ class CompletionStage:
             batch, predicted (`Mapping[str, torch.Tensor]`): as given to and by `predict`.
             mask_mean (`torch.Tensor`): a scalar, the share of the hole in the global batch (all processes).
         """
-        image, pred_image, mask = batch["image"], predicted["pred_image"], batch["mask"]
+        image, judged_image, mask = batch["image"], predicted["judged_image"], batch["mask"]
         terms = {}
         if self.weights["l1"]:
-            terms["l1"] = losses.l1(image, pred_image, mask_mean)
+            terms["l1"] = losses.l1(image, predicted["pred_image"], mask_mean)
         if self.weights["hole_l1"]:
-            terms["hole_l1"] = losses.hole_l1(image, pred_image, mask, mask_mean)
+            terms["hole_l1"] = losses.hole_l1(image, judged_image, mask, mask_mean)
         if self.weights["adversarial"]:
             with frozen(self.networks["completion_discriminator"]) as discriminator:
-                fake_map, _ = discriminator(pred_image)
+                fake_map, _ = discriminator(judged_image)
             terms["adversarial"] = losses.generator_adversarial(fake_map, self.form)
         if self.weights["perceptual"]:
-            real_features, fake_features = self._vgg_features(image, pred_image)
+            real_features, fake_features = self._vgg_features(image, judged_image)
             terms["perceptual"] = losses.perceptual(_only(PERCEPTUAL_LAYERS, real_features), fake_features)
         if self.weights["style"]:
-            real_features, fake_features = self._vgg_features(image * mask, pred_image * mask)
+            real_features, fake_features = self._vgg_features(image * mask, judged_image * mask)
             terms["style"] = losses.style(_only(STYLE_LAYERS, real_features), fake_features)
         return terms
 
@@ -196,8 +218,7 @@ class JointStage(CompletionStage):
     def predict(self, batch: Tensors) -> dict[str, Tensor]:
         """Equations 1 and 5, with a gradient from the picture to G1; `pred_edges` and what `CompletionStage` gives."""
         pred_edges = predict_edges(self.networks["edge_generator"], batch)
-        predicted = predict_image(self.networks["completion_generator"], batch, compose_edges(pred_edges, batch))
-        return {**predicted, "pred_edges": pred_edges}
+        return {**self._paint(batch, compose_edges(pred_edges, batch)), "pred_edges": pred_edges}
 
     def discriminator_terms(self, batch: Tensors, predicted: Tensors) -> dict[str, Tensor]:
         """What D2 minimises and, with `keep_edge_losses`, what D1 does."""
@@ -231,22 +252,14 @@ STAGES: dict[str, type[EdgeStage] | type[CompletionStage]] = {
 def predict_edges(edge_generator: nn.Module, batch: Tensors) -> Tensor:
     """Equation 1: G1's lines `[N,1,H,W]`, drawn from the gray picture and lines with a hole, and the hints in it."""
     masked_gray = blend(batch["gray"], 1, batch["mask"])
-    masked_edges = blend(batch["edges"], 0, batch["mask"]) + batch["hints"]
+    masked_edges = batch["known_edges"] + batch["hints"]
     pred_edges: Tensor = edge_generator(masked_gray, masked_edges, batch["mask"], return_dict=False)[0]
     return pred_edges
 
 
 def compose_edges(pred_edges: Tensor, batch: Tensors) -> Tensor:
     """The known lines, and in the hole G1's and the hints, `[N,1,H,W]`, as the pipeline composes them."""
-    return blend(batch["edges"], torch.maximum(pred_edges, batch["hints"]), batch["mask"])
-
-
-def predict_image(completion_generator: nn.Module, batch: Tensors, comp_edges: Tensor) -> dict[str, Tensor]:
-    """Equation 5: `pred_image`, the `comp_edges` it was painted from, and `comp_image`, its hole in the picture."""
-    masked_image = blend(batch["image"], 1, batch["mask"])
-    pred_image = completion_generator(masked_image, comp_edges, return_dict=False)[0]  # [N,3,H,W]
-    comp_image = blend(batch["image"], pred_image, batch["mask"])
-    return {"comp_edges": comp_edges, "pred_image": pred_image, "comp_image": comp_image}
+    return blend(batch["known_edges"], torch.maximum(pred_edges, batch["hints"]), batch["mask"])
 
 
 def discriminator_term(discriminator: nn.Module, real: Tensor, fake: Tensor, form: losses.AdversarialForm) -> Tensor:

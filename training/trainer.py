@@ -35,7 +35,7 @@ from training.checkpoints import (
 )
 from training.config import TrainingConfig, save_config
 from training.data import make_train_loader, make_validation_batches
-from training.networks import make_networks, save_networks
+from training.networks import inherit_settings, make_networks, save_networks
 from training.publish import GRID, push, write_card
 from training.stages import STAGES
 
@@ -110,7 +110,7 @@ class Trainer:
     """
 
     def __init__(self, config: TrainingConfig):
-        self.config = config
+        self.config = config = inherit_settings(config)
         self.output_dir = Path(config.output_dir)
         if config.report_to != "none" and find_spec(config.report_to) is None:  # accelerate would log nothing then
             raise ValueError(f"`report_to` is {config.report_to!r}, which is not installed.")
@@ -408,7 +408,7 @@ class Trainer:
         progress = self.progress
         if self.accelerator.is_main_process:
             with self._published_weights():
-                save_networks(self.networks, self.output_dir)
+                save_networks(self.networks, self.output_dir, match_colours=bool(self.config.match_colours))
             write_card(
                 self.output_dir,
                 self.config,
