@@ -36,6 +36,17 @@ def test_all_layers_at_their_resolutions(caplog):
     assert not any(parameter.requires_grad for parameter in vgg.parameters())
 
 
+def test_nothing_is_computed_behind_the_deepest_layer_asked_for():
+    vgg, image, run = VGG19Features(narrow_state(16)), torch.rand(1, 3, 32, 32), []
+    for name, layer in vgg.layers.items():
+        layer.register_forward_hook(lambda *_, name=name: run.append(name))
+    features = vgg(image, ("relu2_2", "relu1_1"))
+    assert list(features) == ["relu1_1", "relu2_2"]
+    assert run == ["relu1_1", "relu2_1", "relu2_2"]
+    everything = vgg(image)
+    assert all(torch.equal(features[name], everything[name]) for name in features)
+
+
 def test_layers_are_torchvisions():
     state = narrow_state(4)
     hidden = image = torch.rand(2, 3, 16, 16)

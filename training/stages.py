@@ -171,18 +171,20 @@ class CompletionStage:
                 fake_map, _ = discriminator(judged_image)
             terms["adversarial"] = losses.generator_adversarial(fake_map, self.form)
         if self.weights["perceptual"]:
-            real_features, fake_features = self._vgg_features(image, judged_image)
-            terms["perceptual"] = losses.perceptual(_only(PERCEPTUAL_LAYERS, real_features), fake_features)
+            features = self._vgg_features(PERCEPTUAL_LAYERS, image, judged_image)
+            terms["perceptual"] = losses.perceptual(*features)
         if self.weights["style"]:
-            real_features, fake_features = self._vgg_features(image * mask, judged_image * mask)
-            terms["style"] = losses.style(_only(STYLE_LAYERS, real_features), fake_features)
+            features = self._vgg_features(STYLE_LAYERS, image * mask, judged_image * mask)
+            terms["style"] = losses.style(*features)
         return terms
 
-    def _vgg_features(self, real: Tensor, fake: Tensor) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    def _vgg_features(
+        self, layers: tuple[str, ...], real: Tensor, fake: Tensor
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         vgg = self.networks["vgg"]
         with torch.no_grad():
-            real_features = vgg(real)
-        return real_features, vgg(fake)
+            real_features = vgg(real, layers)
+        return real_features, vgg(fake, layers)
 
     def metrics(self, batch: Tensors, predicted: Tensors) -> dict[str, float]:
         """PSNR of the composed picture, in decibels."""
@@ -281,7 +283,3 @@ def frozen(discriminator: nn.Module) -> Iterator[nn.Module]:
         yield module
     finally:
         module.requires_grad_(True).train()
-
-
-def _only(names: tuple[str, ...], features: Tensors) -> dict[str, Tensor]:
-    return {name: features[name] for name in names if name in features}

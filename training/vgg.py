@@ -1,6 +1,7 @@
 """VGG19's features, on which the perceptual and the style loss rest (section 3.2)."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -66,20 +67,25 @@ class VGG19Features(nn.Module):
             logger.warning("The VGG19 weights do not hold %s: left out of the losses.", ", ".join(missing))
         self.requires_grad_(False).eval()
 
-    def forward(self, image: Tensor) -> dict[str, Tensor]:
-        """Features of every layer needed and held, by name.
+    def forward(self, image: Tensor, layers: Sequence[str] = (*PERCEPTUAL_LAYERS, *STYLE_LAYERS)) -> dict[str, Tensor]:
+        """Features of those of `layers` that are held, by name. What lies behind the deepest is not computed.
 
         Args:
             image (`torch.Tensor`): `[N,3,H,W]` RGB in [0,1].
+            layers (`Sequence[str]`): of `PERCEPTUAL_LAYERS` and `STYLE_LAYERS`.
 
         Returns:
             `{"relu1_1": [N,64,H,W], "relu2_1": [N,128,H/2,W/2], …}`.
         """
         hidden = (image - self.mean) / self.std if self.normalize else image
+        held = [name for name in self.layers if name in layers]
         features = {}
         for name, layer in self.layers.items():
+            if len(features) == len(held):
+                break
             hidden = layer(hidden)
-            features[name] = hidden
+            if name in held:
+                features[name] = hidden
         return features
 
 
