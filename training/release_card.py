@@ -28,7 +28,7 @@ _GRID = "samples.jpg"
 
 _SUMMARY = """\
 A small model, trained on two CPU cores. It takes signs and other things off walls, keeps the colours of what is around,
-and continues cornices and window frames softly. It does not invent windows."""
+continues cornices and window frames, and paints what you draw. It does not invent windows."""
 
 _NETWORKS = """\
 Edge generator and completion generator of the paper's architecture (appendix A) with 32 base channels in place of 64,
@@ -56,7 +56,7 @@ On squares of a quarter of the picture:
 {rectangles}
 `true_edges` paints from Canny's lines of the whole picture, `no_edges` from none; `telea` and `navier_stokes` are
 OpenCV's. The VGG19 distance is the mean absolute difference of VGG19's features; it is neither LPIPS nor FID. Seconds a
-picture are those of two CPU cores (AMD EPYC, AVX-512) that had other work too. Made by
+picture are those of one CPU core (AMD EPYC, AVX-512) beside a busy one. Made by
 
 ```
 {command}
@@ -77,17 +77,18 @@ generator drew. Made by the first command above with `--methods telea,model,true
 {{looks}}"""
 
 _LOOKS = """\
-What it does well: colours go on as they are around the hole, on saturated walls too; there is no seam; pipes, cornices
-and the frames of windows of which a part is seen go on across a narrow stroke, where Telea smears wedges.
+What it does well: colours go on as they are around the hole, on saturated walls too; there is no seam; cornices, pipes,
+door frames and the frames of windows of which a part is seen go on across a stroke, where Telea smears wedges. From true
+lines (`true_edges`) it paints windows, arches, cars and the ghosts of letters: lines that a person draws become things.
 
-Where it fails: what is wider than some thirty pixels comes out blurred, letters become smudges, windows of which
-nothing is seen are not invented. Far from any line the edge generator draws no lines but a gray haze, which says that
-it does not know. On a plain wall a faint pattern of four pixels and the border of the hole remain visible."""
+Where it fails: what is wider than some forty pixels comes out blurred, letters become smudges, windows of which nothing
+is seen are not invented, on the squares of a quarter of the picture neither. Far from any line the edge generator draws
+no lines but a gray haze, which says that it does not know. Between two lines going on, faint streaks remain, and on a
+plain wall, enlarged, a pattern of four pixels."""
 
 _LIMITS = """\
-- Blur in holes wider than some thirty pixels; see the samples.
-- In holes of 30 % and more, painting from the true lines scores below painting from its own: it was last trained on its
-  own, soft lines.
+- Blur in holes wider than some forty pixels; see the samples.
+- The lines it draws itself gain little over none, those drawn by a person much: `training/README.md` measures both.
 - Text, faces and people are not in its reach.
 - Photos of other things than street fronts and flowers: small holes only."""
 
