@@ -42,12 +42,12 @@ _TRAINING_DATA = f"""\
 rebuilds both from the public sets, by `training/data_manifest.ini`."""
 
 _TRAINING = """\
-By `training/recipes/bundled.sh`, on two CPU cores (AMD EPYC, AVX512-BF16), both generators at once, in about three and a
-half hours: from a prototype (45 minutes at 64x64 and 128x128), at 128x128 17,600 pictures for the edge generator and 23,120
-for the completion generator, at 256x256 7,400 and 5,350. The edge generator learned by cross-entropy of the lines in the
-hole, the completion generator by the absolute difference of the colours there and, for the last 5,300 pictures, the
-perceptual loss of VGG19 up to relu3_1, from true and generated lines mixed and through `match_colours`; bf16, moving
-average. No adversarial loss, no style loss."""
+By `training/recipes/bundled.sh`, on two CPU cores (AMD EPYC, AVX512-BF16), both generators at once, in about three
+and a half hours: from a prototype (45 minutes at 64x64 and 128x128), at 128x128 17,600 pictures for the edge
+generator and 23,120 for the completion generator, at 256x256 7,400 and 5,350. The edge generator learned by cross-
+entropy of the lines in the hole, the completion generator by the absolute difference of the colours there and, for
+the last 5,300 pictures, the perceptual loss of VGG19 up to relu3_1, from true and generated lines mixed and through
+`match_colours`; bf16, moving average. No adversarial loss, no style loss."""
 
 _EVALUATION = """\
 {report}
@@ -77,14 +77,15 @@ generator drew. Made by the first command above with `--methods telea,model,true
 {{looks}}"""
 
 _LOOKS = """\
-What it does well: colours go on as they are around the hole, on saturated walls too; there is no seam; cornices, pipes,
-door frames and the frames of windows of which a part is seen go on across a stroke, where Telea smears wedges. From true
-lines (`true_edges`) it paints windows, arches, cars and the ghosts of letters: lines that a person draws become things.
+What it does well: colours go on as they are around the hole, on saturated walls too; there is no seam; cornices,
+pipes, door frames and the frames of windows of which a part is seen go on across a stroke, where Telea smears wedges.
+From true lines (`true_edges`) it paints windows, arches, cars and the ghosts of letters: lines that a person draws
+become things.
 
-Where it fails: what is wider than some forty pixels comes out blurred, letters become smudges, windows of which nothing
-is seen are not invented, on the squares of a quarter of the picture neither. Far from any line the edge generator draws
-no lines but a gray haze, which says that it does not know. Between two lines going on, faint streaks remain, and on a
-plain wall, enlarged, a pattern of four pixels."""
+Where it fails: what is wider than some forty pixels comes out blurred, letters become smudges, windows of which
+nothing is seen are not invented, on the squares of a quarter of the picture neither. Far from any line the edge
+generator draws no lines but a gray haze, which says that it does not know. Between two lines going on, faint streaks
+remain, and on a plain wall, enlarged, a pattern of four pixels."""
 
 _LIMITS = """\
 - Blur in holes wider than some forty pixels; see the samples.
