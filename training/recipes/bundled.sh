@@ -26,8 +26,8 @@ END
 
 # Photos, and the prototype.
 mkdir -p runs/mix
-ln -s "$PWD"/../shared/data/facades/train/* runs/mix
-ls "$PWD"/../shared/data/flowers/train/* | awk 'NR % 16 == 0' | xargs ln -s -t runs/mix
+ln -sf "$PWD"/../shared/data/facades/train/* runs/mix
+ls "$PWD"/../shared/data/flowers/train/* | awk 'NR % 16 == 0' | xargs ln -sf -t runs/mix
 edgeconnect convert ../shared/weights/prototype_edge_generator.safetensors \
     ../shared/weights/prototype_inpaint_generator.safetensors runs/prototype
 
@@ -61,3 +61,9 @@ compose edge-256c completion-256b fourth
 train completion fourth completion-256c --train_batch_size 3 --max_train_steps 820 --learning_rate 5e-4 \
     --ema_decay 0.997 $perceptual
 compose edge-256c completion-256c bundled
+
+# Do the lines pay? (training/README.md)
+train completion first completion-128-no-lines --resolution 128 --min_crop_scale 0.3 --train_batch_size 8 \
+    --max_train_steps 2000 --learning_rate 1e-3 --sigma -1
+compose edge-256c completion-128b with
+compose edge-256c completion-128-no-lines without
