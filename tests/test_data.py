@@ -172,7 +172,7 @@ caught = []
 signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
 config = TrainingConfig(train_data_dir={str(folder)!r}, resolution=16, max_train_steps=1, dataloader_num_workers=2)
 batches = iter(make_train_loader(config, 1, 0, 0))
-next(batches)
+next(batches), next(batches)  # one of each worker: both have started
 os.killpg(0, signal.SIGTERM)
 for _ in range(10):
     next(batches)
