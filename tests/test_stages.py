@@ -126,6 +126,20 @@ def test_the_completion_stage_paints_from_the_lines_asked_for(networks, batch, e
     assert predicted["judged_image"] is predicted["pred_image"]
 
 
+def test_the_joint_stage_may_paint_from_true_lines_too(networks, batch):
+    stage = make_stage("joint", networks, edge_source="mixed", keep_edge_losses=True)
+    seen = set()
+    for _ in range(10):
+        predicted = stage.predict(batch)
+        drawn = compose_edges(predicted["pred_edges"], batch)
+        for comp_edges, true, generated in zip(predicted["comp_edges"], batch["edges"], drawn, strict=True):
+            seen.add("canny" if torch.equal(comp_edges, true) else "generated")
+            assert torch.equal(comp_edges, true) or torch.equal(comp_edges, generated)
+    assert seen == {"canny", "generated"}  # by chance, one alone once in 2^19 runs; here, with a seed, always or never
+    sum(stage.generator_terms(batch, predicted, batch["mask"].mean()).values()).backward()
+    assert learners(networks) == set(stage.generators)
+
+
 @pytest.mark.parametrize("name", ["completion", "joint"])
 def test_matched_colours_are_what_all_losses_but_l1_judge(name, networks, batch):
     tinted = nn.Sequential()  # what G2 paints is right but for a tint, which matching takes off

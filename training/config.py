@@ -63,7 +63,7 @@ class TrainingConfig:
     """Residual blocks of a generator that starts anew."""
     edge_source: Literal["canny", "generated", "mixed"] = "canny"
     """Lines that G2 paints from in the completion stage: the true ones, G1's in the hole, or for each sample the ones
-    or the others by chance."""
+    or the others by chance. The joint stage paints from G1's, or with mixed by chance from the true ones."""
     match_colours: bool | None = None
     """Correct G2's colours as the pipeline's setting of this name does, before all losses but `l1` judge them: G2 need
     not learn what is done for it. Saved with the pipeline; by default as the model started from has it, else off."""

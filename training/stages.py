@@ -127,8 +127,7 @@ class CompletionStage:
             with torch.no_grad():
                 comp_edges = compose_edges(predict_edges(self.networks["edge_generator"], batch), batch)
         if self.edge_source == "mixed":
-            is_true = torch.rand(len(comp_edges), 1, 1, 1, device=comp_edges.device) < 0.5
-            comp_edges = torch.where(is_true, batch["edges"], comp_edges)
+            comp_edges = mix_edges(comp_edges, batch)
         return self._paint(batch, comp_edges)
 
     def _paint(self, batch: Tensors, comp_edges: Tensor) -> dict[str, Tensor]:
@@ -204,8 +203,9 @@ class CompletionStage:
 class JointStage(CompletionStage):
     """Trains G1 and G2 end to end through G2's losses, against D2 only (section 4.1).
 
-    With `keep_edge_losses` G1 keeps its own losses and D1, as in the published code. Arguments and methods as in
-    `EdgeStage`.
+    With `keep_edge_losses` G1 keeps its own losses and D1, as in the published code. With the `edge_source` mixed, G2
+    paints half of the samples from the true lines, so that it goes on to follow lines that are right or drawn by hand.
+    Arguments and methods as in `EdgeStage`.
     """
 
     generators = ("edge_generator", "completion_generator")
@@ -220,7 +220,10 @@ class JointStage(CompletionStage):
     def predict(self, batch: Tensors) -> dict[str, Tensor]:
         """Equations 1 and 5, with a gradient from the picture to G1; `pred_edges` and what `CompletionStage` gives."""
         pred_edges = predict_edges(self.networks["edge_generator"], batch)
-        return {**self._paint(batch, compose_edges(pred_edges, batch)), "pred_edges": pred_edges}
+        comp_edges = compose_edges(pred_edges, batch)
+        if self.edge_source == "mixed":
+            comp_edges = mix_edges(comp_edges, batch)
+        return {**self._paint(batch, comp_edges), "pred_edges": pred_edges}
 
     def discriminator_terms(self, batch: Tensors, predicted: Tensors) -> dict[str, Tensor]:
         """What D2 minimises and, with `keep_edge_losses`, what D1 does."""
@@ -262,6 +265,12 @@ def predict_edges(edge_generator: nn.Module, batch: Tensors) -> Tensor:
 def compose_edges(pred_edges: Tensor, batch: Tensors) -> Tensor:
     """The known lines, and in the hole G1's and the hints, `[N,1,H,W]`, as the pipeline composes them."""
     return blend(batch["known_edges"], torch.maximum(pred_edges, batch["hints"]), batch["mask"])
+
+
+def mix_edges(comp_edges: Tensor, batch: Tensors) -> Tensor:
+    """The true lines for about half of the samples, `comp_edges` for the others, by chance: `[N,1,H,W]`."""
+    is_true = torch.rand(len(comp_edges), 1, 1, 1, device=comp_edges.device) < 0.5
+    return torch.where(is_true, batch["edges"], comp_edges)
 
 
 def discriminator_term(discriminator: nn.Module, real: Tensor, fake: Tensor, form: losses.AdversarialForm) -> Tensor:
