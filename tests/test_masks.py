@@ -112,6 +112,25 @@ def test_a_mask_that_cannot_be_read_is_named(tmp_path):
         MaskFolder(tmp_path)(8, np.random.default_rng(0))
 
 
+@pytest.mark.parametrize(
+    ("picture", "area"),
+    [
+        (Image.new("RGBA", (8, 8), (255, 255, 255, 0)), 0),  # transparent
+        (Image.fromarray(np.full((8, 8), 0x7000, np.uint16)), 0),  # 16 bits, less than half of the range
+        (Image.fromarray(np.full((8, 8), 0x9000, np.uint16)), 64),
+    ],
+)
+def test_a_folders_masks_are_read_as_those_of_a_column(tmp_path, picture, area):
+    picture.save(tmp_path / "mask.png")
+    assert MaskFolder(tmp_path)(8, np.random.default_rng(0)).sum() == area
+
+
+def test_a_mask_whose_range_is_not_known_is_named(tmp_path):
+    Image.new("F", (8, 8)).save(tmp_path / "mask.tif")
+    with pytest.raises(ValueError, match=r"'.*mask.tif', which cannot be read: its mode is F"):
+        MaskFolder(tmp_path)(8, np.random.default_rng(0))
+
+
 def test_mixture_follows_its_weights(tmp_path):
     Image.new("L", (4, 4)).save(tmp_path / "without_a_hole.png")
     mixture = MaskMixture(rectangle=1, half=2, irregular=0, external=1, folder=MaskFolder(tmp_path))

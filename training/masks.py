@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from training.picture_modes import to_mode
+
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 HOLE_SHARE = (0.1, 0.6)  # of the picture: the paper's range for irregular masks
@@ -125,14 +127,17 @@ class MaskFolder:
         try:
             with Image.open(file) as picture:
                 mask = mask_from_picture(picture, size)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise ValueError(f"`mask_dataset` holds {str(file)!r}, which cannot be read: {error}") from error
         return _turn(mask, rng)
 
 
 def mask_from_picture(picture: Image.Image, size: int) -> Mask:
-    """A picture as a mask: resized NEAREST to `size` a side, True where its luminance is 128 and above."""
-    return np.asarray(picture.convert("L").resize((size, size), Image.Resampling.NEAREST)) >= 128
+    """A picture as a mask: resized NEAREST to `size` a side, True where its luminance is 128 and above.
+
+    What is transparent is no hole.
+    """
+    return np.asarray(to_mode(picture, "L").resize((size, size), Image.Resampling.NEAREST)) >= 128
 
 
 def _turn(mask: Mask, rng: np.random.Generator) -> Mask:

@@ -19,6 +19,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from edgeconnect_hf.edges import canny, to_gray
 from training.config import TrainingConfig
 from training.masks import MaskFolder, MaskMixture, irregular_mask
+from training.picture_modes import to_mode
 
 RANDOM_SIGMA = (1.0, 4.0)  # pixels; `sigma` 0 draws from it
 
@@ -239,25 +240,9 @@ def _read_crop(
     scale = min(1.0, max(size / (crop.width * width), size / (crop.height * height)))
     picture.draft(None, (math.ceil(scale * picture.width), math.ceil(scale * picture.height)))
     ImageOps.exif_transpose(picture, in_place=True)
-    picture = _to_mode(picture, mode)
+    picture = to_mode(picture, mode)
     left, top = crop.left * picture.width, crop.top * picture.height
     right = min(picture.width, left + crop.width * picture.width)
     bottom = min(picture.height, top + crop.height * picture.height)
     resized = np.asarray(picture.resize((size, size), resampling, box=(left, top, right, bottom)))
     return (np.fliplr(resized) if crop.mirrored else resized).copy()
-
-
-def _to_mode(picture: Image.Image, mode: str) -> Image.Image:
-    """RGB (what is transparent becomes white) or L (it becomes black: no line, no hole), whatever the mode was."""
-    if picture.mode == mode:
-        return picture
-    if picture.mode.startswith("I;16"):  # which `convert` would clip at 255
-        samples = np.asarray(picture).astype(np.uint32)
-        picture = Image.fromarray(((samples * 255 + 32767) // 65535).astype(np.uint8))
-    if picture.mode in ("I", "F"):
-        raise ValueError(f"its mode is {picture.mode}, whose range of values is not known")
-    if picture.has_transparency_data:
-        picture = picture.convert("RGBA")
-        ground = Image.new("RGBA", picture.size, "white" if mode == "RGB" else "black")
-        picture = Image.alpha_composite(ground, picture)
-    return picture.convert(mode)
