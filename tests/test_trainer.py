@@ -246,6 +246,17 @@ def test_colours_matched_in_training_are_matched_by_the_pipeline(data, results, 
     assert EdgeConnectPipeline.from_pretrained(tmp_path).config.match_colours
 
 
+@pytest.mark.parametrize("stage", ["completion", "joint"])
+def test_mixed_lines_are_not_mixed_in_validation(data, results, tmp_path, stage):
+    settings = {"stage": stage, "edge_source": "mixed", "max_train_steps": 1}
+    trainer = run(data, tmp_path, pretrained_model_name_or_path=str(results["completion"]), **settings)
+    psnrs = set()
+    for _ in range(5):  # of two pictures: with mixed lines, five times the same once in 256 runs
+        trainer._validate()
+        psnrs.add(trainer.progress.logged["validation_psnr"])
+    assert len(psnrs) == 1
+
+
 def test_joint_stage_keeps_the_edge_losses_on_request(data, results, tmp_path):
     start_from = str(results["completion"])
     settings = {"stage": "joint", "pretrained_model_name_or_path": start_from, "max_train_steps": 1}

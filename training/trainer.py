@@ -312,7 +312,10 @@ class Trainer:
         if not self.accelerator.is_main_process:
             return
         step = self.progress.global_step
-        stage = STAGES[self.config.stage](self.networks, self.config)  # bare networks need no other process
+        config = self.config
+        if config.edge_source == "mixed":  # chance would choose other lines each time
+            config = dataclasses.replace(config, edge_source="generated")
+        stage = STAGES[config.stage](self.networks, config)  # bare networks need no other process
         rows, metrics = [], []
         with self._published_weights():
             for batch in self.validation_batches:
