@@ -20,9 +20,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from edgeconnect_hf import EdgeConnectPipeline
-from edgeconnect_hf.demo import build_demo, launch
-
-EXAMPLES = Path(__file__).parent.parent / "space" / "examples"
+from edgeconnect_hf.demo import EXAMPLES, build_demo, launch
 
 
 def resident_megabytes() -> float:
@@ -75,7 +73,7 @@ def main() -> None:
     screenshot = parser.parse_args().screenshot
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
-    url = launch(build_demo(EdgeConnectPipeline.from_pretrained(), EXAMPLES), host="127.0.0.1", block=False)
+    url = launch(build_demo(EdgeConnectPipeline.from_pretrained()), host="127.0.0.1", block=False)
     names = [path.stem for path in sorted(EXAMPLES.glob("*.jpg"))]
     if screenshot and not chromium:
         raise SystemExit("`--screenshot` needs Chromium.")

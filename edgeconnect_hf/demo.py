@@ -11,6 +11,7 @@ from .pipeline import EdgeConnectPipeline
 from .regions import STRATEGIES
 from .studio import FILE_AGE, MAX_MEGABYTES, MAX_MEGAPIXELS, TIME_LIMIT, Studio
 
+EXAMPLES = Path(__file__).parent / "examples"
 MAX_WAITING = 20  # requests in the queue; the next is turned away
 
 _CSS = """
@@ -86,13 +87,14 @@ _ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "mod
 
 
 def build_demo(
-    pipeline: EdgeConnectPipeline | dict[str, EdgeConnectPipeline], examples: Path | None = None
+    pipeline: EdgeConnectPipeline | dict[str, EdgeConnectPipeline], examples: Path | None = EXAMPLES
 ) -> gr.Blocks:
     """Lay out the page.
 
     Args:
         pipeline: the pipeline to use; or several, by the names under which the page offers them.
-        examples (`Path`, *optional*): folder of example photos, `NAME.jpg` each with its mask `NAME_mask.png`.
+        examples (`Path`, *optional*): folder of example photos, `NAME.jpg` each with its mask `NAME_mask.png`; by
+            default those of the package. None: no examples.
 
     Returns:
         The app; `launch` starts it.

@@ -23,4 +23,4 @@ def load_pipelines() -> dict[str, EdgeConnectPipeline]:
 
 
 if __name__ == "__main__":
-    launch(build_demo(load_pipelines(), FOLDER / "examples"))
+    launch(build_demo(load_pipelines()))

@@ -20,7 +20,6 @@ ROOT = SPACE.parent
 def collect(folder: Path, name: str, models: Sequence[str], endpoint: str) -> None:
     """Put together in `folder` what the Space `name` is made of."""
     unwanted = ignore_patterns("__pycache__", "*.pyc")
-    copytree(SPACE / "examples", folder / "examples", ignore=unwanted)
     copytree(ROOT / "edgeconnect_hf", folder / "edgeconnect_hf", ignore=unwanted)
     for file in (SPACE / "app.py", SPACE / "requirements.txt", SPACE / "thumbnail.png", ROOT / "LICENSE"):
         copyfile(file, folder / file.name)

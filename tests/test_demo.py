@@ -17,19 +17,19 @@ from PIL import Image, ImageDraw
 pytest.importorskip("gradio", reason="the page needs the extra `demo`")
 pytest.importorskip("playwright", reason="the extra `dev` brings playwright")
 
+import httpx
 from gradio.route_utils import delete_files_created_by_app
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Page, expect, sync_playwright
 
 from edgeconnect_hf import EdgeConnectPipeline, cli, editor, studio
-from edgeconnect_hf.demo import build_demo, launch
+from edgeconnect_hf.demo import EXAMPLES, build_demo, launch
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(
     CHROMIUM is None, reason="no Chromium here; `apt-get install chromium` lets the page's tests run"
 )
-EXAMPLES = Path(__file__).parent.parent / "space" / "examples"
 PATIENCE = 60_000  # milliseconds; a busy machine is no failure
 WIDTH, HEIGHT = 480, 320
 HOLE = (180, 130, 300, 190)  # lies within what `paint_hole` paints
@@ -59,7 +59,7 @@ def pipeline(tiny_pipeline) -> Recorded:
 def demo(pipeline, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("gradio")))
-        demo = build_demo(pipeline, EXAMPLES)
+        demo = build_demo(pipeline)
         yield demo
         demo.close()
 
@@ -404,8 +404,6 @@ def test_memory_stays_over_fifty_calls(client, files):
 
 
 def test_nothing_but_the_apps_own_files_is_served(url):
-    import httpx
-
     for path in (__file__, "pyproject.toml", "/etc/hostname"):
         assert httpx.get(f"{url}gradio_api/file={path}").status_code == 403
     big = {"files": ("big.png", b"\0" * (31 * 2**20))}
@@ -426,7 +424,7 @@ def test_files_are_deleted_when_their_time_is_over(client, demo, files):
     assert pictures() <= {path.name for path in EXAMPLES.iterdir()}
 
 
-def test_the_command_serves_this_machine_only(tiny_pipeline, tmp_path):
+def test_the_command_serves_this_machine_only_and_brings_its_examples(tiny_pipeline, tmp_path):
     tiny_pipeline.save_pretrained(tmp_path / "tiny")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -434,12 +432,16 @@ def test_the_command_serves_this_machine_only(tiny_pipeline, tmp_path):
     command = [sys.executable, "-m", "edgeconnect_hf.cli", "demo", "--port", str(port)]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(tmp_path / "gradio")}
     server = subprocess.Popen(
-        [*command, "--model", tmp_path / "tiny"], env=environment, stdout=subprocess.PIPE, text=True
+        [*command, "--model", tmp_path / "tiny"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
     )
     try:
         assert next(line for line in server.stdout if "http" in line).strip().endswith(f"http://127.0.0.1:{port}")
         listening = [c.laddr for c in psutil.Process(server.pid).net_connections() if c.status == psutil.CONN_LISTEN]
         assert {address.ip for address in listening if address.port == port} == {"127.0.0.1"}
+        components = httpx.get(f"http://127.0.0.1:{port}/config").json()["components"]
+        (examples,) = (c["props"]["samples"] for c in components if c["props"].get("elem_id") == "examples")
+        sizes = {len(httpx.get(picture["url"]).raise_for_status().content) for (picture,) in examples}
+        assert sizes == {path.stat().st_size for path in EXAMPLES.glob("*.jpg")}
     finally:
         server.terminate()
         server.communicate(timeout=PATIENCE)

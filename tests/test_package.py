@@ -48,14 +48,19 @@ def test_readme_examples_run(tmp_path):
     assert (tmp_path / "repaired.png").stat().st_size > 0
 
 
-def test_wheel_holds_the_bundled_model_and_the_type_marker(tmp_path):
+def test_wheel_holds_the_bundled_model_the_examples_and_the_type_marker(tmp_path):
     build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT]
     subprocess.run(build, capture_output=True, text=True, check=True)
     (wheel,) = tmp_path.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert "edgeconnect_hf/py.typed" in names
-    bundled = [path for path in (ROOT / "edgeconnect_hf" / "checkpoints").rglob("*") if path.is_file()]
+    bundled = [
+        path
+        for folder in ("checkpoints", "examples")
+        for path in (ROOT / "edgeconnect_hf" / folder).rglob("*")
+        if path.is_file()
+    ]
     assert {str(path.relative_to(ROOT)) for path in bundled} <= names
     assert sum(path.suffix == ".safetensors" for path in bundled) == 2
     assert not any(name.startswith(("tests/", "training/", "space/")) for name in names)

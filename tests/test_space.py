@@ -17,6 +17,7 @@ pytest.importorskip("gradio", reason="the Space needs the extra `demo`")
 from gradio_client import Client, handle_file
 
 from edgeconnect_hf import EdgeConnectPipeline
+from edgeconnect_hf.demo import EXAMPLES
 
 ROOT = Path(__file__).parent.parent
 SPACE = ROOT / "space"
@@ -72,12 +73,12 @@ def test_requirements_are_the_packages_dependencies():
 
 
 def test_examples_have_masks_of_their_size_and_are_small():
-    photos = sorted((SPACE / "examples").glob("*.jpg"))
+    photos = sorted(EXAMPLES.glob("*.jpg"))
     assert 3 <= len(photos) <= 4
     for photo in photos:
         with Image.open(photo) as image, Image.open(photo.with_name(f"{photo.stem}_mask.png")) as mask:
             assert image.size == mask.size
-    assert sum(path.stat().st_size for path in (SPACE / "examples").iterdir()) < 600_000
+    assert sum(path.stat().st_size for path in EXAMPLES.iterdir()) < 600_000
 
 
 def test_the_uploaded_space_runs_by_itself(deploy, hub, tmp_path):
@@ -99,7 +100,7 @@ def test_the_uploaded_space_runs_by_itself(deploy, hub, tmp_path):
     try:
         url = next(line.split()[-1] for line in app.stdout if "http" in line)
         client = Client(url, verbose=False)
-        photo, mask = SPACE / "examples" / "door.jpg", SPACE / "examples" / "door_mask.png"
+        photo, mask = EXAMPLES / "door.jpg", EXAMPLES / "door_mask.png"
         repaired, _ = client.predict(handle_file(photo), handle_file(mask), api_name="/inpaint")
         client.close()
     finally:

@@ -1,6 +1,6 @@
 #!/bin/sh
 # How the bundled model was trained: sh training/recipes/bundled.sh, with the photos in ../shared/data. Two CPU cores
-# took about four hours; runs of the two generators that follow each other here went side by side.
+# took about six hours; runs of the two generators that follow each other here went side by side.
 #
 # The first runs of each began with 250 updates on facades only, in crops of at least half the short side, and no plain
 # pictures. Up to edge-256b the lines around the hole were found in the whole picture, as in the published code.
@@ -60,7 +60,11 @@ train completion third completion-256b --train_batch_size 3 --max_train_steps 43
 compose edge-256c completion-256b fourth
 train completion fourth completion-256c --train_batch_size 3 --max_train_steps 820 --learning_rate 5e-4 \
     --ema_decay 0.997 $perceptual
-compose edge-256c completion-256c bundled
+compose edge-256c completion-256c fifth
+
+# Third round: both end to end, on two processes.
+$python -m accelerate.commands.launch --cpu --num_machines 1 --num_processes 2 training/train.py \
+    --recipe training/recipes/bundled-joint.yaml --pretrained_model_name_or_path runs/fifth --output_dir runs/bundled
 
 # Do the lines pay? (training/README.md)
 train completion first completion-128-no-lines --resolution 128 --min_crop_scale 0.3 --train_batch_size 8 \
