@@ -2,6 +2,7 @@
 
 import json
 
+import huggingface_hub
 import numpy as np
 import pytest
 from PIL import Image
@@ -197,6 +198,13 @@ def test_line_segments_are_thin_lines():
 def test_what_does_not_fit_is_refused(data, tmp_path, overrides, message):
     with pytest.raises(ValueError, match=message):
         EvaluationConfig(**settings(data, tmp_path, **overrides))
+
+
+def test_a_model_that_is_nowhere_is_named(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # does not wait for a network
+    wanted = settings(data, tmp_path, models={"mine": "runs/mistyped"})
+    with pytest.raises(ValueError, match="the model 'mine' is 'runs/mistyped', which is no folder here"):
+        evaluate(EvaluationConfig(**wanted))
 
 
 def test_fid_is_a_column_of_its_own(data, tmp_path, monkeypatch):

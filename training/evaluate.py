@@ -47,13 +47,13 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
         for G1's lines).
 
     Raises:
-        ValueError: the folder of results has other settings, the data set holds no pictures, a model does not fit,
-            or the Inception weights for FID cannot be had.
+        ValueError: the folder of results has other settings, the data set holds no pictures, a model does not fit or
+            is nowhere, or the Inception weights for FID cannot be had.
         UnreadableRowError: a picture cannot be decoded.
     """
     # 1. The methods, the pictures, and what was computed before.
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    pipelines = {name: EdgeConnectPipeline.from_pretrained(model).to(device) for name, model in config.models.items()}
+    pipelines = {name: _load_pipeline(name, model).to(device) for name, model in config.models.items()}
     methods = dict(_methods(config, pipelines))
     vgg = None if config.vgg_weights is None else load_vgg(config.vgg_weights, normalize=True).to(device)
     fid = FrechetDistance() if config.fid else None
@@ -107,6 +107,15 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
 
 
 # Models and methods.
+
+
+def _load_pipeline(name: str, model: str) -> Any:
+    try:
+        return EdgeConnectPipeline.from_pretrained(model)
+    except OSError as error:  # what diffusers says of a mistyped folder takes it for a model of the Hub
+        raise ValueError(
+            f"the model {name!r} is {model!r}, which is no folder here and no model that the Hub gives: {error}"
+        ) from error
 
 
 def _methods(
