@@ -1,4 +1,4 @@
-"""Rows of a data set -> batches `{image, gray, edges, mask, hints}`, in an order that depends on the seed alone.
+"""Rows of a data set -> batches of what `SampleMaker` makes, in an order that depends on the seed alone.
 
 **Order.** Sample `k` of the endless training stream is a pure function of the seed and `k`: which row it is (each epoch
 shuffles all rows anew), its crop, its mirroring, its mask, its hints. The processes of a run share the stream out: of
@@ -73,8 +73,9 @@ def make_train_loader(
 
     Yields:
         Dicts of float32 tensors, S being `resolution`: `image` `[N,3,S,S]` RGB in [0,1], `gray` `[N,1,S,S]` in [0,1],
-        `edges` `[N,1,S,S]` in [0,1], lines of the whole picture, `mask` `[N,1,S,S]` in {0,1}, 1 in the hole, and
-        `hints` `[N,1,S,S]` in [0,1], the lines within the hole that G1 is shown.
+        `edges` `[N,1,S,S]` in [0,1], lines of the whole picture, `known_edges` `[N,1,S,S]` in [0,1], those found around
+        the hole, `mask` `[N,1,S,S]` in {0,1}, 1 in the hole, and `hints` `[N,1,S,S]` in [0,1], the lines within it that
+        G1 is shown.
 
     Raises:
         ValueError: the data set cannot be found, is empty, or lacks a column; while iterating: too much of it is
