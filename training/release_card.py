@@ -42,12 +42,13 @@ _TRAINING_DATA = f"""\
 rebuilds both from the public sets, by `training/data_manifest.ini`."""
 
 _TRAINING = """\
-By `training/recipes/bundled.sh`, on two CPU cores (AMD EPYC, AVX512-BF16), both generators at once, in about three
-and a half hours: from a prototype (45 minutes at 64x64 and 128x128), at 128x128 17,600 pictures for the edge
-generator and 23,120 for the completion generator, at 256x256 7,400 and 5,350. The edge generator learned by cross-
-entropy of the lines in the hole, the completion generator by the absolute difference of the colours there and, for
-the last 5,300 pictures, the perceptual loss of VGG19 up to relu3_1, from true and generated lines mixed and through
-`match_colours`; bf16, moving average. No adversarial loss, no style loss."""
+By `training/recipes/bundled.sh`, on two CPU cores, in about five and a half hours: from a prototype (45 minutes at 64x64
+and 128x128), both generators side by side (AMD EPYC, bf16), at 128x128 on 17,600 pictures for the edge generator and
+23,120 for the completion generator, at 256x256 on 7,400 and 5,350; then both end to end, the joint stage, on 6,600
+pictures of 256x256 (Intel Xeon, fp32, 110 minutes). The edge generator learned by cross-entropy of the lines in the
+hole, the completion generator by the absolute difference of the colours there and, at 256x256, the perceptual loss of
+VGG19 up to relu3_1, from true and generated lines mixed and through `match_colours`; moving average. No adversarial
+loss, no style loss."""
 
 _EVALUATION = """\
 {report}
@@ -56,7 +57,7 @@ On squares of a quarter of the picture:
 {rectangles}
 `true_edges` paints from Canny's lines of the whole picture, `no_edges` from none; `telea` and `navier_stokes` are
 OpenCV's. The VGG19 distance is the mean absolute difference of VGG19's features; it is neither LPIPS nor FID. Seconds a
-picture are those of one CPU core (AMD EPYC, AVX-512) beside a busy one. Made by
+picture are those of one CPU core (Intel Xeon, AVX-512, fp32) beside a busy one. Made by
 
 ```
 {command}

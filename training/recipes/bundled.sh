@@ -1,6 +1,6 @@
 #!/bin/sh
 # How the bundled model was trained: sh training/recipes/bundled.sh, with the photos in ../shared/data. Two CPU cores
-# took about six hours; runs of the two generators that follow each other here went side by side.
+# took about five and a half hours; runs of the two generators that follow each other here went side by side.
 #
 # The first runs of each began with 250 updates on facades only, in crops of at least half the short side, and no plain
 # pictures. Up to edge-256b the lines around the hole were found in the whole picture, as in the published code.
