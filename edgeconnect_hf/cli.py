@@ -420,8 +420,9 @@ def _convolution_seconds(dtype: "torch.dtype") -> float:
     """Time on the CPU of a convolution of the kind that the generators' time goes to: the best of a few."""
     import torch
 
-    convolution = torch.nn.Conv2d(128, 128, 3, padding=1, dtype=dtype).to(memory_format=torch.channels_last)
-    features = torch.zeros(1, 128, 32, 32, dtype=dtype).to(memory_format=torch.channels_last)
+    convolution: torch.nn.Module = torch.nn.Conv2d(128, 128, 3, padding=1, dtype=dtype)
+    convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    features = torch.zeros(1, 128, 32, 32, dtype=dtype).contiguous(memory_format=torch.channels_last)
     seconds = []
     with torch.inference_mode():
         for _ in range(5):
