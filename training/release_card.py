@@ -46,9 +46,9 @@ By `training/recipes/bundled.sh`, on two CPU cores, in about five and a half hou
 64x64 and 128x128), both generators side by side (AMD EPYC, bf16), at 128x128 on 17,600 pictures for the edge
 generator and 23,120 for the completion generator, at 256x256 on 7,400 and 5,350; then both end to end, the joint
 stage, on 6,600 pictures of 256x256 (Intel Xeon, fp32, 110 minutes). The edge generator learned by cross-entropy of
-the lines in the hole, the completion generator by the absolute difference of the colours there and, at 256x256, the
-perceptual loss of VGG19 up to relu3_1, from true and generated lines mixed and through `match_colours`; moving
-average. No adversarial loss, no style loss."""
+the lines in the hole, the completion generator by the absolute difference of the colours there and, for the last
+11,900 pictures, the perceptual loss of VGG19 up to relu3_1, from true and generated lines mixed and through
+`match_colours`; moving average. No adversarial loss, no style loss."""
 
 _EVALUATION = """\
 {report}
