@@ -6,11 +6,13 @@ import huggingface_hub
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file, save_file
 from torch import nn
 from training_runs import draw_pictures, draw_vgg
 
 from edgeconnect_hf.pipeline import BUNDLED_MODEL
 from training import evaluate as evaluation
+from training import sigma_ablation
 from training.evaluate import evaluate
 from training.evaluation_config import EvaluationConfig, parse_config
 from training.examples import Samples, chance, with_hole
@@ -207,6 +209,25 @@ def test_a_model_that_is_nowhere_is_named(data, tmp_path, monkeypatch):
         evaluate(EvaluationConfig(**wanted))
 
 
+def test_vgg_weights_that_end_too_early_are_refused(data, tmp_path):
+    state = load_file(data / "vgg.safetensors")
+    early = {name: tensor for name, tensor in state.items() if int(name.split(".")[1]) < 16}
+    save_file(early, tmp_path / "early.safetensors")
+    wanted = settings(data, tmp_path / "run", vgg_weights=str(tmp_path / "early.safetensors"))
+    with pytest.raises(ValueError, match=r"`vgg_weights` '.*early.safetensors' do not hold relu3_4; .*conv3_4 fit"):
+        evaluate(EvaluationConfig(**wanted))
+
+
+def test_results_of_other_pictures_are_not_taken_for_these(data, tmp_path):
+    draw_pictures(tmp_path / "pictures", 1)
+    wanted = settings(data, tmp_path / "run", dataset=str(tmp_path / "pictures"), methods=["telea"])
+    evaluate(EvaluationConfig(**wanted))
+    (path,) = (tmp_path / "pictures").iterdir()
+    Image.new("RGB", (64, 64), "red").save(path)
+    with pytest.raises(ValueError, match="holds results with `their bytes`"):
+        evaluate(EvaluationConfig(**wanted))
+
+
 def test_fid_is_a_column_of_its_own(data, tmp_path, monkeypatch):
     class MeanColour(nn.Module):
         num_features = 3
@@ -235,6 +256,16 @@ def test_the_command_line_refuses_too(data, arguments, message, capsys):
         parse_config(["--dataset", str(data / "pictures"), *arguments])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+def test_the_sigma_ablation_lists_its_settings(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["sigma_ablation.py", "--help"])
+    with pytest.raises(SystemExit):
+        sigma_ablation.main()
+    shown = capsys.readouterr().out
+    assert "--sigmas SIGMA,…" in shown
+    assert "--dataset FOLDER" in shown
+    assert "--sigma SIGMA" not in shown
 
 
 def test_sigma_against_the_figures(data, tmp_path):

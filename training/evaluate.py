@@ -26,7 +26,15 @@ from edgeconnect_hf import EdgeConnectPipeline
 from training.evaluation_config import Bin, EvaluationConfig, parse_config
 from training.examples import Example, Samples, chance, with_hole
 from training.methods import MODEL_METHODS, Method, opencv_method, pipeline_method
-from training.metrics import FrechetDistance, Protocol, count_edges, feature_distance, picture_scores, thin
+from training.metrics import (
+    DISTANCE_LAYERS,
+    FrechetDistance,
+    Protocol,
+    count_edges,
+    feature_distance,
+    picture_scores,
+    thin,
+)
 from training.picture_folder import PictureFolder
 from training.report import Row, line_row, markdown_report, picture_grid, picture_row
 from training.results_file import ResultsFile
@@ -48,19 +56,20 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
 
     Raises:
         ValueError: the folder of results has other settings, the data set holds no pictures, a model does not fit or
-            is nowhere, or the Inception weights for FID cannot be had.
+            is nowhere, VGG19's weights end too early, or the Inception weights for FID cannot be had.
         UnreadableRowError: a picture cannot be decoded.
     """
     # 1. The methods, the pictures, and what was computed before.
     device = "cuda" if torch.cuda.is_available() else "cpu"
     pipelines = {name: _load_pipeline(name, model).to(device) for name, model in config.models.items()}
     methods = dict(_methods(config, pipelines))
-    vgg = None if config.vgg_weights is None else load_vgg(config.vgg_weights, normalize=True).to(device)
+    vgg = None if config.vgg_weights is None else _load_vgg(config.vgg_weights).to(device)
     fid = FrechetDistance() if config.fid else None
     samples = Samples(config.dataset, config.resolution, config.sigma)
     settings = {
         "dataset": "/".join(Path(config.dataset).resolve().parts[-2:]),
         "pictures": len(samples.names),
+        "their bytes": samples.fingerprint(),
         **{name: getattr(config, name) for name in ("resolution", "masks", "seed", "sigma", "protocol")},
         "vgg": None if vgg is None else fingerprint(vgg),
         **{f"weights of {name}": fingerprint(*_networks(pipeline)) for name, pipeline in pipelines.items()},
@@ -116,6 +125,13 @@ def _load_pipeline(name: str, model: str) -> Any:
         raise ValueError(
             f"the model {name!r} is {model!r}, which is no folder here and no model that the Hub gives: {error}"
         ) from error
+
+
+def _load_vgg(weights: str) -> VGG19Features:
+    vgg = load_vgg(weights, normalize=True)
+    if missing := [name for name in DISTANCE_LAYERS if name not in vgg.layers]:
+        raise ValueError(f"`vgg_weights` {weights!r} do not hold {', '.join(missing)}; weights up to conv3_4 fit.")
+    return vgg
 
 
 def _methods(

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from edgeconnect_hf.pipeline import BUNDLED_MODEL
 from training.methods import METHODS, MODEL_METHODS, check_methods
@@ -84,12 +84,15 @@ class EvaluationConfig:
 
 def parse_config(arguments: Sequence[str] | None = None) -> EvaluationConfig:
     """Settings from the command line, by default the process's own; a fault ends the program with status 2."""
+    parser = make_parser("evaluate.py", "Measure models and other methods side by side (see training/README.md).")
+    parser.add_argument("--sigma", type=float, default=EvaluationConfig.sigma, help="Canny's")
+    return read_config(parser, vars(parser.parse_args(arguments)))
+
+
+def make_parser(prog: str, description: str) -> argparse.ArgumentParser:
+    """A parser of all settings but `--sigma`."""
     defaults = EvaluationConfig.__dataclass_fields__
-    parser = argparse.ArgumentParser(
-        prog="evaluate.py",
-        allow_abbrev=False,
-        description="Measure models and other methods side by side (see training/README.md).",
-    )
+    parser = argparse.ArgumentParser(prog=prog, allow_abbrev=False, description=description)
     parser.add_argument("--dataset", required=True, metavar="FOLDER", help="pictures; the middle square is taken")
     parser.add_argument(
         "--methods",
@@ -108,14 +111,17 @@ def parse_config(arguments: Sequence[str] | None = None) -> EvaluationConfig:
     parser.add_argument("--masks", choices=get_args(Masks), default=defaults["masks"].default)
     parser.add_argument("--mask_bins", type=_bins, metavar="LOW-HIGH,…", help="in percent; by default 0-10 … 50-60")
     parser.add_argument("--resolution", type=int, default=defaults["resolution"].default)
-    parser.add_argument("--sigma", type=float, default=defaults["sigma"].default, help="Canny's")
     parser.add_argument("--protocol", choices=get_args(Protocol), default=defaults["protocol"].default)
     parser.add_argument("--vgg_weights", metavar="FILE|MODEL", help="for the feature distance; timm/vgg19.tv_in1k fits")
     parser.add_argument("--fid", action="store_true", help="FID too; needs torch-fidelity")
     parser.add_argument("--seed", type=int, default=defaults["seed"].default, help="of the masks")
     parser.add_argument("--grid_pictures", type=int, default=defaults["grid_pictures"].default)
     parser.add_argument("--output_dir", default=defaults["output_dir"].default)
-    settings = vars(parser.parse_args(arguments))
+    return parser
+
+
+def read_config(parser: argparse.ArgumentParser, settings: dict[str, Any]) -> EvaluationConfig:
+    """What `parser` has parsed, as settings; a fault ends the program with status 2."""
     models = settings.pop("model")
     if models is not None:
         settings["models"] = dict(models)

@@ -5,7 +5,6 @@
 Each sigma is an evaluation of its own in `output_dir/sigma_…`, with all the settings of `training/evaluate.py`.
 """
 
-import argparse
 import dataclasses
 import json
 import sys
@@ -19,7 +18,7 @@ if __name__ == "__main__":  # run as a script, from wherever: its siblings are i
 from matplotlib.figure import Figure
 
 from training.evaluate import evaluate
-from training.evaluation_config import EvaluationConfig, parse_config
+from training.evaluation_config import EvaluationConfig, make_parser, read_config
 from training.report import Row
 from training.samples import UnreadableRowError
 
@@ -68,15 +67,24 @@ def plot(rows: Sequence[Row]) -> Figure:
 
 def main() -> None:
     """The command line: `--sigmas`, and the settings of `training/evaluate.py`."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--sigmas", default="0.5,1,2,3,4,6")
-    given, others = parser.parse_known_args()
-    config = parse_config(others)
+    parser = make_parser(
+        "sigma_ablation.py", "Canny's sigma against PSNR and feature distance (see training/README.md)."
+    )
+    parser.add_argument(
+        "--sigmas", type=_numbers, default="0.5,1,2,3,4,6", metavar="SIGMA,…", help="of Canny, in pixels"
+    )
+    settings = vars(parser.parse_args())
+    sigmas = settings.pop("sigmas")
+    config = read_config(parser, settings)
     try:
-        ablate(config, [float(sigma) for sigma in given.sigmas.split(",")])
+        ablate(config, sigmas)
     except (ValueError, FileNotFoundError, UnreadableRowError) as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
     print(f"written: {Path(config.output_dir) / 'sigma.png'} and sigma.json")
+
+
+def _numbers(text: str) -> list[float]:
+    return [float(number) for number in text.split(",")]
 
 
 if __name__ == "__main__":
