@@ -88,6 +88,8 @@ def test_wrong_recipes_end_the_program_with_a_message(text, tmp_path, capsys):
         {"resolution": 62},
         {"resolution": 8},
         {"sigma": -0.5},
+        {"sigma": -1, "stage": "edge"},
+        {"sigma": -1, "stage": "completion", "edge_source": "mixed"},
         {"stage": "all", "resume_from_checkpoint": "runs/checkpoint-5"},
         {"hint_probability": 1.5},
         {"mask_rectangle": -1.0},
@@ -103,7 +105,7 @@ def test_values_out_of_range_are_refused_by_name(settings):
 
 
 def test_saved_settings_repeat_the_run(tmp_path):
-    config = TrainingConfig(**NEEDED, learning_rate=1e-5, sigma=-1, max_grad_norm=0.5)
+    config = TrainingConfig(**NEEDED, stage="completion", learning_rate=1e-5, sigma=-1, max_grad_norm=0.5)
     save_config(config, tmp_path / "saved.yaml")
     assert parse_config(["--recipe", str(tmp_path / "saved.yaml")]) == config
 

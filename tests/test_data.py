@@ -93,6 +93,7 @@ def test_batches_are_as_agreed(folder):
         "known_edges": (4, 1, SIZE, SIZE),
         "mask": (4, 1, SIZE, SIZE),
         "hints": (4, 1, SIZE, SIZE),
+        "from_true_edges": (4, 1, 1, 1),
     }
     for tensor in batch.values():
         assert tensor.dtype == torch.float32
@@ -322,6 +323,27 @@ def test_folders_without_pictures_are_refused(tmp_path, streaming):
             make_train_loader(make_config(tmp_path / name, streaming=streaming), 1, 0, 0)
 
 
+@pytest.mark.parametrize("parquet_files", [False, True])
+def test_what_is_held_out_is_not_trained_on(folder, parquet, tmp_path, parquet_files):
+    photos = tmp_path / "photos"
+    if parquet_files:
+        photos.mkdir()
+        for name in ("data.parquet", "validation-0.parquet"):
+            (photos / name).write_bytes(next(parquet.glob("train-00000*")).read_bytes())
+    else:
+        write_pictures(write_pictures(photos, 3) / "validation", 2)
+    with pytest.raises(ValueError, match=r"`train_data_dir` '.*photos' has no split 'train'; it has validation\.$"):
+        make_train_loader(make_config(photos, image_column="photo" if parquet_files else "image"), 1, 0, 0)
+    write_pictures(tmp_path / "other" / "train", 2)
+    with pytest.raises(ValueError, match=r"`validation_data_dir` '.*other' has no split 'validation'; it has train\.$"):
+        make_validation_batches(make_config(folder, validation_data_dir=str(tmp_path / "other")))
+
+
+def test_a_mistyped_split_of_a_folder_is_refused(folder):
+    with pytest.raises(ValueError, match=r"has no split 'trian'; it has none\.$"):
+        make_train_loader(make_config(folder, split="trian"), 1, 0, 0)
+
+
 def test_an_unknown_data_set_or_split_is_refused(parquet, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # does not wait for a network
     monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
@@ -357,10 +379,10 @@ def test_an_unreadable_row_is_counted_and_skipped(broken, workers, caplog):
         assert len(replacing) == 1
         assert sorted(epoch) == sorted([*(number for number in range(120) if number != 7), *replacing])
     assert list(loader.unreadable) == [7]
-    assert "column 'image'" in loader.unreadable[7]
     warnings = [record.getMessage() for record in caplog.records if "unreadable" in record.getMessage()]
     assert len(warnings) == 1
-    assert warnings[0].startswith("row 7 is unreadable and skipped: column 'image'")
+    assert warnings[0] == f"row 7 is unreadable and skipped: {loader.unreadable[7]}"
+    assert loader.unreadable[7].startswith(f"column 'image', {broken / '007.png'}: ")
 
 
 @pytest.mark.parametrize("workers", [0, 2])
@@ -432,7 +454,7 @@ def test_validation_batches_are_fixed(folder, tmp_path):
     assert_equal_batches(first, second)
     assert [len(batch["image"]) for batch in first] == [4, 2]
     assert [numbers(batch) for batch in first] == [[0, 1, 2, 3], [4, 5]]
-    assert not any(batch["hints"].any() for batch in first)
+    assert not any(batch["hints"].any() or batch["from_true_edges"].any() for batch in first)
     assert len(make_validation_batches(replace(config, num_validation_images=50))) == 2  # all seven
 
 

@@ -21,6 +21,8 @@ def test_psnr_of_a_known_error():
     picture = torch.rand(2, 3, 8, 8)
     assert psnr(picture, picture + 0.1).item() == pytest.approx(20, abs=1e-3)
     assert psnr(picture, picture).item() == torch.inf
+    errors = torch.tensor([0.1, 0.01]).view(2, 1, 1, 1)  # 20 and 40 dB
+    assert psnr(picture, picture + errors).item() == pytest.approx(30, abs=1e-3)
 
 
 def test_scores_of_flat_pictures_by_hand():

@@ -51,6 +51,7 @@ def test_a_sample_holds_the_picture_its_gray_and_its_lines():
         "known_edges": (1, 32, 32),
         "mask": (1, 32, 32),
         "hints": (1, 32, 32),
+        "from_true_edges": (1, 1, 1),
     }
     dtypes = {name: torch.float32 if name == "gray" else torch.uint8 for name in sample}
     assert {name: tensor.dtype for name, tensor in sample.items()} == dtypes
@@ -190,9 +191,17 @@ def test_sigma_zero_draws_one_for_each_sample_and_minus_one_draws_nothing():
     row = {"image": encode(scene(32, 32))}
     random = [make(replace(CONFIG, sigma=0), seed, **row)["edges"] for seed in range(10)]
     assert len({edges.numpy().tobytes() for edges in random}) > 3
-    assert not make(replace(CONFIG, sigma=-1), **row)["edges"].any()
+    without = replace(CONFIG, stage="completion", sigma=-1)
+    assert not make(without, **row)["edges"].any()
     with pytest.raises(ValueError, match="`edge_column` is 'lines', but `sigma` -1"):
-        SampleMaker(replace(CONFIG, sigma=-1, edge_column="lines"))
+        SampleMaker(replace(without, edge_column="lines"))
+
+
+def test_half_of_the_samples_are_to_be_painted_from_true_lines():
+    row = {"image": encode(scene(32, 32))}
+    chosen = [make(CONFIG, seed, **row)["from_true_edges"].item() for seed in range(100)]
+    assert set(chosen) == {0, 255}
+    assert 30 < chosen.count(255) < 70  # of 100 throws of a coin, otherwise once in ten thousand; here the seeds decide
 
 
 def test_thinned_lines_are_those_that_canny_has_too():
@@ -301,15 +310,16 @@ def truncated():
         (truncated(), "truncated"),
         ({"bytes": b"no picture", "path": None}, "it is no picture of a known format"),
         ({"bytes": encode(Image.new("L", (8, 8)))["bytes"][:40], "path": None}, "."),
-        ({"bytes": None, "path": "gone.png"}, "No such file"),
+        ({"bytes": None, "path": "gone.png"}, "gone.png: .*No such file"),
+        ({"bytes": b"no picture", "path": "text.png"}, "text.png: it is no picture of a known format"),
         ({"bytes": None, "path": None}, "there is no picture"),
         (None, "there is no picture, but NoneType"),
         (encode(Image.new("F", (8, 8)), "TIFF"), "mode is F"),
     ],
-    ids=["truncated", "text", "header", "gone", "empty", "none", "float"],
+    ids=["truncated", "text", "header", "gone", "named", "empty", "none", "float"],
 )
-def test_what_cannot_be_read_is_told_with_its_column(value, reason):
-    with pytest.raises(UnreadableRowError, match=f"column 'image': .*{reason}"):
+def test_what_cannot_be_read_is_told_with_its_column_and_file(value, reason):
+    with pytest.raises(UnreadableRowError, match=f"column 'image'[:,] .*{reason}"):
         make(CONFIG, image=value)
     row = {"image": encode(scene(32, 32)), "hole": value}
     with pytest.raises(UnreadableRowError, match="column 'hole'"):

@@ -1,5 +1,7 @@
 """`training/train.py` as people run it: in processes of its own, killed, continued, in pairs, and to the Hub."""
 
+import logging
+import os
 import random
 import shutil
 import signal
@@ -28,6 +30,7 @@ from edgeconnect_hf.hub import PushError
 from training.checkpoints import find_checkpoints, find_latest
 from training.config import TrainingConfig
 from training.train import train
+from training.trainer import Trainer
 
 LOAD_AND_PRINT = """
 from edgeconnect_hf import EdgeConnectPipeline
@@ -149,7 +152,20 @@ def test_two_processes_follow_one(data, home, tmp_path, stage):
             assert two[name] == pytest.approx(one[name], rel=1e-4), f"{folder} {name}"
 
 
-def test_all_stages_go_on_where_they_were(data, tmp_path):
+def test_sigterm_after_a_stage_keeps_the_next_from_beginning(data, tmp_path, monkeypatch):
+    save_result = Trainer._save_result
+
+    def told_to_stop(trainer):
+        os.kill(os.getpid(), signal.SIGTERM)
+        save_result(trainer)
+
+    monkeypatch.setattr(Trainer, "_save_result", told_to_stop)
+    train(TrainingConfig(**tiny_settings(data, tmp_path, stage="all", max_train_steps=1)))
+    assert (tmp_path / "edge" / "model_index.json").exists()
+    assert not (tmp_path / "completion").exists()
+
+
+def test_all_stages_go_on_where_they_were(data, tmp_path, caplog):
     settings = tiny_settings(data, tmp_path, stage="all", max_train_steps=1)
     train(TrainingConfig(**settings))
     before = final_weights(tmp_path)
@@ -157,7 +173,9 @@ def test_all_stages_go_on_where_they_were(data, tmp_path):
         (tmp_path / folder / "model_index.json").unlink()
     shutil.rmtree(tmp_path / "checkpoint-1")
     edge = (tmp_path / "edge" / "model_index.json").stat().st_mtime_ns
-    train(TrainingConfig(**settings, resume_from_checkpoint="latest"))
+    with caplog.at_level(logging.INFO):
+        train(TrainingConfig(**settings, resume_from_checkpoint="latest"))
+    assert f"The edge stage is finished in {tmp_path / 'edge'}: passed over." in caplog.text
     assert (tmp_path / "edge" / "model_index.json").stat().st_mtime_ns == edge
     after = final_weights(tmp_path)
     assert [name for name in before if not torch.equal(before[name], after[name])] == []

@@ -231,6 +231,11 @@ class TrainingConfig:
             raise ValueError(f"`resolution` is {self.resolution}, must be a multiple of 4 and at least 16.")
         if self.sigma < 0 and self.sigma != -1:
             raise ValueError(f"`sigma` is {self.sigma}, must be above 0, or 0 (random), or -1 (no lines).")
+        if self.sigma == -1 and (self.stage, self.edge_source) != ("completion", "canny"):
+            raise ValueError(
+                "`sigma` is -1 (no lines), which fits `stage` completion with `edge_source` canny only, "
+                f"not {self.stage} with {self.edge_source}."
+            )
         for name in (
             "hint_probability",
             "plain_probability",

@@ -48,6 +48,7 @@ logger = logging.getLogger(__name__)
 
 MAX_UNREADABLE_SHARE = 0.01
 SHUFFLE_BUFFER = 1000  # undecoded rows, in each process, when streaming
+_VALIDATION_SPLITS = ("validation", "test")
 _STREAM_LOOKAHEAD = 4  # rows a streamed sample may be made of: its own, or the next that can be read
 _LEAST_JUDGED = 1000  # rows of a stream; of fewer, a share of unreadable ones says little
 
@@ -74,8 +75,8 @@ def make_train_loader(
     Yields:
         Dicts of float32 tensors, S being `resolution`: `image` `[N,3,S,S]` RGB in [0,1], `gray` `[N,1,S,S]` in [0,1],
         `edges` `[N,1,S,S]` in [0,1], lines of the whole picture, `known_edges` `[N,1,S,S]` in [0,1], those found around
-        the hole, `mask` `[N,1,S,S]` in {0,1}, 1 in the hole, and `hints` `[N,1,S,S]` in [0,1], the lines within it that
-        G1 is shown.
+        the hole, `mask` `[N,1,S,S]` in {0,1}, 1 in the hole, `hints` `[N,1,S,S]` in [0,1], the lines within it that
+        G1 is shown, and `from_true_edges` `[N,1,1,1]` in {0,1}, which samples `edge_source` mixed paints from `edges`.
 
     Raises:
         ValueError: the data set cannot be found, is empty, or lacks a column; while iterating: too much of it is
@@ -171,12 +172,10 @@ def _load_validation_rows(config: TrainingConfig) -> Rows:
         rows = _load_folder("validation_data_dir", config.validation_data_dir, "validation", config.streaming)
         return _with_columns(rows, config, f"`validation_data_dir` {config.validation_data_dir!r}")
     if config.train_data_dir is not None:
-        folder = Path(config.train_data_dir)
-        names = [path.name for path in folder.iterdir() if path.is_dir()]
-        names += [_split_of(path) for path in folder.rglob("*.parquet")]
+        names = _splits_of(config.train_data_dir)
     else:
         names = datasets.get_dataset_split_names(config.dataset_name, config.dataset_config_name)
-    for split in ("validation", "test"):
+    for split in _VALIDATION_SPLITS:
         if split in names and split != config.split:
             return load_rows(config, split)
     logger.warning("no `validation_data_dir` and no validation split: validating on pictures of the training data")
@@ -186,12 +185,17 @@ def _load_validation_rows(config: TrainingConfig) -> Rows:
 def _load_folder(argument: str, folder: str, split: str, streaming: bool) -> Rows:
     """Pictures (with `metadata.csv` or `.jsonl`, if there is one) or parquet files of `folder/split`, else of `folder`.
 
-    Of parquet files those of the split are taken, if any are named `split-...parquet`, else all. Pictures are not
-    sorted into splits by their names, which `load_dataset` does when left to itself: it takes `my_test.jpg` for the
-    test split, and of a folder with one such file it would load nothing else.
+    The latter only where `folder` has no other split, which would be trained on and validated on at once. Of parquet
+    files those of the split are taken, if any are named `split-...parquet`, else all. Pictures are not sorted into
+    splits by their names, which `load_dataset` does when left to itself: it takes `my_test.jpg` for the test split, and
+    of a folder with one such file it would load nothing else.
     """
     if not Path(folder).is_dir():
         raise ValueError(f"`{argument}` {folder!r} is not a folder.")
+    splits, usual = _splits_of(folder), ("train", *_VALIDATION_SPLITS)
+    if split not in splits and (split not in usual or not splits.isdisjoint(usual)):
+        present = ", ".join(sorted(splits.intersection(usual))) or "none"
+        raise ValueError(f"`{argument}` {folder!r} has no split {split!r}; it has {present}.")
     root = Path(folder) / split if (Path(folder) / split).is_dir() else Path(folder)
     try:
         if parquet := sorted(root.rglob("*.parquet")):
@@ -204,6 +208,12 @@ def _load_folder(argument: str, folder: str, split: str, streaming: bool) -> Row
         )
     except (OSError, ValueError) as error:
         raise ValueError(f"`{argument}` {str(root)!r} holds no pictures or parquet files to load: {error}") from error
+
+
+def _splits_of(folder: str) -> set[str]:
+    """What may be splits: the names of a folder's folders, and how those of its parquet files begin."""
+    folders = {path.name for path in Path(folder).iterdir() if path.is_dir()}
+    return folders | {_split_of(path) for path in Path(folder).rglob("*.parquet")}
 
 
 def _split_of(parquet: Path) -> str:

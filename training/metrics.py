@@ -19,15 +19,15 @@ DISTANCE_LAYERS = ("relu1_1", "relu2_1", "relu2_2", "relu3_1", "relu3_4")
 
 
 def psnr(real: Tensor, fake: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio, -10 log10(E[(x - x')^2]), over the whole batch.
+    """Peak signal-to-noise ratio, -10 log10(E[(x - x')^2]) of each picture, the mean over the batch.
 
     Args:
-        real, fake (`torch.Tensor`): the same shape, in [0,1].
+        real, fake (`torch.Tensor`): `[N,C,H,W]` in [0,1].
 
     Returns:
-        A scalar in decibels; infinite for equal pictures.
+        A scalar in decibels; infinite if two pictures are equal.
     """
-    return -10 * (real - fake).square().mean().log10()
+    return -10 * (real - fake).square().mean(dim=(1, 2, 3)).log10().mean()
 
 
 def picture_scores(real: Tensor, fake: Tensor, protocol: Protocol = "usual") -> dict[str, float]:

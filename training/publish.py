@@ -26,7 +26,7 @@ _PATHS = (
 )
 
 _TRAINS = {
-    "edge": "The edge generator only; there is no completion generator yet.",
+    "edge": "The edge generator; the completion generator, if there is one, is that of the run before.",
     "completion": "The completion generator; the edge generator, if there is one, is that of the run before.",
     "joint": "Both generators, trained end to end in the last stage.",
 }

@@ -46,13 +46,17 @@ class SampleMaker:
     is shown to G1, and `known_edges` the lines around it as the pipeline finds them, which cannot look into the hole:
     near its border they differ from `edges`, whose smoothing has seen what G1 is to guess.
 
+    `from_true_edges` says whether a stage with the `edge_source` mixed is to paint this sample from `edges`: half of
+    the samples by chance, in validation none.
+
     All but `gray` are bytes, of which 255 stands for 1: a quarter of what a worker would have to send as floats.
 
     A mask from a column or a folder that has no hole (the crop may have missed it) is replaced by an irregular one.
 
     Args:
         config (`TrainingConfig`): its data settings.
-        for_validation (`bool`): crop in the middle, do not mirror, show no hints, and take 2 for a random `sigma`.
+        for_validation (`bool`): crop in the middle, do not mirror, show no hints, mix in no true lines, and take 2 for
+            a random `sigma`.
     """
 
     def __init__(self, config: TrainingConfig, for_validation: bool = False):
@@ -64,6 +68,7 @@ class SampleMaker:
         self.sigma = 2.0 if for_validation and config.sigma == 0 else config.sigma
         self.hint_probability = 0.0 if for_validation else config.hint_probability
         self.plain_probability = 0.0 if for_validation else config.plain_probability
+        self.true_edges_probability = 0.0 if for_validation else 0.5
         self.mask_mixture = MaskMixture(
             config.mask_rectangle,
             config.mask_half,
@@ -73,18 +78,19 @@ class SampleMaker:
         )
 
     def __call__(self, row: Mapping[str, Any], rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        """One sample: `image` `[3,S,S]`, `gray` `[1,S,S]` float32 in [0,1], and all others `[1,S,S]`.
+        """One sample: `image` `[3,S,S]`, `gray` `[1,S,S]` float32 in [0,1], all others `[1,S,S]` but
+        `from_true_edges` `[1,1,1]`.
 
         Raises:
             UnreadableRowError: a picture of the row cannot be decoded.
         """
         # 1. The picture, and what of it is shown.
         size = self.config.resolution
-        with _decoding(self.config.image_column):
+        with _decoding(row, self.config.image_column):
             picture = _open_picture(row[self.config.image_column])
             picture_size = _upright_size(picture)
         crop = self._draw_crop(picture_size, rng)
-        with _decoding(self.config.image_column):
+        with _decoding(row, self.config.image_column):
             image = _read_crop(picture, crop, size, "RGB", Image.Resampling.BILINEAR)  # [S,S,3]
         is_plain = rng.random() < self.plain_probability
         if is_plain:
@@ -99,8 +105,10 @@ class SampleMaker:
         hints = np.zeros_like(edges)  # [S,S]
         if rng.random() < self.hint_probability:
             hints = draw_hints(edges, mask, rng)
+        from_true_edges = to_bytes(rng.random((1, 1)) < self.true_edges_probability)  # [1,1]
 
         maps = {"gray": gray, "edges": edges, "known_edges": known_edges, "mask": to_bytes(mask), "hints": hints}
+        maps["from_true_edges"] = from_true_edges
         sample = {"image": image.transpose(2, 0, 1)} | {name: array[None] for name, array in maps.items()}
         return {name: torch.from_numpy(array) for name, array in sample.items()}
 
@@ -133,7 +141,7 @@ class SampleMaker:
             return nothing, nothing
         column, found = self.config.edge_column, None
         if column is not None:
-            with _decoding(column):
+            with _decoding(row, column):
                 found = _read_crop(
                     _open_picture(row[column]), crop, self.config.resolution, "L", Image.Resampling.BILINEAR
                 )  # [S,S]
@@ -147,7 +155,7 @@ class SampleMaker:
         if column is None:
             mask = self.mask_mixture(size, rng)
         else:
-            with _decoding(column):
+            with _decoding(row, column):
                 mask = _read_crop(_open_picture(row[column]), crop, size, "L", Image.Resampling.NEAREST) >= 128
         return mask if mask.any() else irregular_mask(size, rng)
 
@@ -201,14 +209,17 @@ _DECODING_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Im
 
 
 @contextmanager
-def _decoding(column: str) -> Iterator[None]:
-    """Turns a decoder's error into an `UnreadableRowError` that names the column."""
+def _decoding(row: Mapping[str, Any], column: str) -> Iterator[None]:
+    """Turns a decoder's error into an `UnreadableRowError` that names the column and, where it has one, the file."""
     try:
         yield
-    except UnidentifiedImageError as error:  # whose message names a buffer's address
-        raise UnreadableRowError(f"column {column!r}: it is no picture of a known format") from error
     except _DECODING_ERRORS as error:
-        raise UnreadableRowError(f"column {column!r}: {error}") from error
+        value = row[column]
+        path = value.get("path") if isinstance(value, Mapping) else None
+        source = f"column {column!r}" if path is None else f"column {column!r}, {path}"
+        # Pillow's own message names a buffer's address.
+        what = "it is no picture of a known format" if isinstance(error, UnidentifiedImageError) else error
+        raise UnreadableRowError(f"{source}: {what}") from error
 
 
 def _open_picture(value: Any) -> Image.Image:

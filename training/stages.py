@@ -44,7 +44,7 @@ class EdgeStage:
 
         Args:
             batch (`Mapping[str, torch.Tensor]`): what `SampleMaker` makes: `image` `[N,3,H,W]`; `gray`, `edges`,
-                `known_edges`, `mask`, `hints` `[N,1,H,W]`.
+                `known_edges`, `mask`, `hints` `[N,1,H,W]`; `from_true_edges` `[N,1,1,1]`.
 
         Returns:
             `pred_edges` and `comp_edges`, `[N,1,H,W]`.
@@ -268,9 +268,8 @@ def compose_edges(pred_edges: Tensor, batch: Tensors) -> Tensor:
 
 
 def mix_edges(comp_edges: Tensor, batch: Tensors) -> Tensor:
-    """The true lines for about half of the samples, `comp_edges` for the others, by chance: `[N,1,H,W]`."""
-    is_true = torch.rand(len(comp_edges), 1, 1, 1, device=comp_edges.device) < 0.5
-    return torch.where(is_true, batch["edges"], comp_edges)
+    """The true lines for the samples that are to be painted from them, `comp_edges` for the others: `[N,1,H,W]`."""
+    return blend(comp_edges, batch["edges"], batch["from_true_edges"])
 
 
 def discriminator_term(discriminator: nn.Module, real: Tensor, fake: Tensor, form: losses.AdversarialForm) -> Tensor:

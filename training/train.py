@@ -37,7 +37,9 @@ def train(config: TrainingConfig) -> None:
         "joint": output_dir,
     }
     for stage, folder in folders.items():
-        if config.resume_from_checkpoint is None or not (folder / "model_index.json").exists():
+        if config.resume_from_checkpoint is not None and (folder / "model_index.json").exists():
+            logger.info("The %s stage is finished in %s: passed over.", stage, folder)
+        else:
             stage_config = dataclasses.replace(
                 config, stage=stage, output_dir=str(folder), push_to_hub=config.push_to_hub and stage == "joint"
             )

@@ -34,7 +34,7 @@ from training.checkpoints import (
     seal,
 )
 from training.config import TrainingConfig, save_config
-from training.data import make_train_loader, make_validation_batches
+from training.data import TrainLoader, make_train_loader, make_validation_batches
 from training.networks import inherit_settings, make_networks, save_networks
 from training.publish import GRID, push, write_card
 from training.stages import STAGES
@@ -82,8 +82,10 @@ class Player:
 
         self.accelerator = accelerator
         self.parameters = parameters
+        self.learning_rate = learning_rate
+        self.betas = (config.adam_beta1, config.adam_beta2)
         self.max_grad_norm = config.max_grad_norm
-        adam = torch.optim.Adam(parameters, lr=learning_rate, betas=(config.adam_beta1, config.adam_beta2))
+        adam = torch.optim.Adam(parameters, lr=learning_rate, betas=self.betas)
         self.schedule = LambdaLR(adam, factor)  # bare: accelerate's would step once for each process
         self.optimizer = accelerator.prepare_optimizer(adam)
 
@@ -91,11 +93,21 @@ class Player:
         """Backward and, on the last batch of an accumulation, a step."""
         self.accelerator.backward(loss)
         if self.accelerator.sync_gradients and self.max_grad_norm is not None:
-            self.accelerator.clip_grad_norm_(self.parameters, self.max_grad_norm)
+            # Only this side's: accelerate's own clipping takes fp16's scale off the other side's gradients too.
+            self.accelerator.unscale_gradients(self.optimizer)
+            nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.accelerator.sync_gradients:
             self.schedule.step()
+
+    def apply_settings(self) -> None:
+        """Sets the learning rate and Adam's betas anew, in place of those that a checkpoint brought."""
+        (group,) = self.optimizer.param_groups
+        self.schedule.base_lrs = [self.learning_rate]
+        (factor,) = self.schedule.lr_lambdas
+        rate = self.learning_rate * factor(self.schedule.last_epoch)
+        group.update(lr=rate, initial_lr=self.learning_rate, betas=self.betas)
 
 
 class Trainer:
@@ -131,8 +143,6 @@ class Trainer:
         if self.accelerator.is_main_process:
             self.output_dir.mkdir(parents=True, exist_ok=True)
             remove_partial(self.output_dir)
-            repeatable = dataclasses.replace(config, resume_from_checkpoint=None)
-            save_config(repeatable, self.output_dir / "training_config.yaml")
 
         # 1. Networks, optimisers and schedules, the same in every process.
         set_seed(config.seed)
@@ -168,22 +178,29 @@ class Trainer:
                     f"{config.use_ema}, or with losses that need another discriminator."
                 )
             self.accelerator.load_state(str(checkpoint))
+            for player in (self.generator, self.discriminator):
+                if player is not None:
+                    player.apply_settings()
+            if self.ema is not None:
+                self.ema.decay = config.ema_decay
             logger.info("Going on from %s.", checkpoint)
         self.saved_step = None if checkpoint is None else self.progress.global_step
         if self.ema is not None:
             self.ema.to(self.accelerator.device)
 
         # 3. Data, from where the checkpoint left off.
-        self.batches = self._read_batches()
+        self.batches = self._read_batches(self._make_loader())
         self.validation_batches: list[dict[str, Tensor]] = []
         if self.accelerator.is_main_process:
             self.validation_batches = [self._place(batch) for batch in make_validation_batches(config)]
+            repeatable = dataclasses.replace(config, resume_from_checkpoint=None)
+            save_config(repeatable, self.output_dir / "training_config.yaml")
 
     def run(self) -> bool:
         """Trains to the end and writes the result to `output_dir`; or, after SIGTERM, a checkpoint only.
 
         Returns:
-            Whether the stage came to its end.
+            Whether it may go on, to a next stage: False after SIGTERM, wherever that came.
 
         Raises:
             NonFiniteError: a loss or a weight is no longer finite.
@@ -191,10 +208,13 @@ class Trainer:
         """
         self._start_logs()
         try:
-            finished = self._train()
-            if finished:
+            is_finished = self._train()
+            if is_finished:
                 self._save_result()
-            return finished
+            is_terminated = self._is_terminated()
+            if is_finished and self.config.push_to_hub and self.accelerator.is_main_process:
+                logger.info("Pushed: %s", push(self.output_dir, self.config))
+            return not is_terminated
         finally:
             self.batches.close()  # its workers end, before a next stage starts its own
             for tracker in self.accelerator.trackers:
@@ -273,6 +293,11 @@ class Trainer:
         *losses, terminated_share, out_of_time_share = self.accelerator.reduce(mine, "mean").tolist()
         return dict(zip(terms, losses, strict=True)), terminated_share > 0, out_of_time_share > 0
 
+    def _is_terminated(self) -> bool:
+        """Whether any process has had a SIGTERM."""
+        flag = torch.tensor(float(self.must_stop), device=self.accelerator.device)
+        return bool(self.accelerator.reduce(flag, "sum").item())
+
     def _check_finite(self, losses: dict[str, float]) -> None:
         bad = [f"`{name}` is {value}" for name, value in losses.items() if not math.isfinite(value)]
         if bad:
@@ -285,15 +310,17 @@ class Trainer:
 
     # Data and logs.
 
-    def _read_batches(self) -> Generator[dict[str, Tensor], None, None]:
+    def _make_loader(self) -> TrainLoader:
         accelerator = self.accelerator
-        loader = make_train_loader(
+        return make_train_loader(
             self.config,
             accelerator.num_processes,
             accelerator.process_index,
             self.progress.samples,
             device=accelerator.device,
         )
+
+    def _read_batches(self, loader: TrainLoader) -> Generator[dict[str, Tensor], None, None]:
         for batch in loader:
             yield self._place(batch)
 
@@ -308,30 +335,24 @@ class Trainer:
 
     @torch.no_grad()
     def _validate(self) -> None:
-        """Writes the grid of the fixed validation pictures and logs their mean metrics. On the main process."""
+        """Writes the grid of the fixed validation pictures and logs their metrics. On the main process."""
         if not self.accelerator.is_main_process:
             return
         step = self.progress.global_step
-        config = self.config
-        if config.edge_source == "mixed":  # chance would choose other lines each time
-            config = dataclasses.replace(config, edge_source="generated")
-        stage = STAGES[config.stage](self.networks, config)  # bare networks need no other process
-        rows, metrics = [], []
+        stage = STAGES[self.config.stage](self.networks, self.config)  # bare networks need no other process
         with self._published_weights():
-            for batch in self.validation_batches:
-                predicted = stage.predict(batch)
-                metrics.append(stage.metrics(batch, predicted))
-                columns = [picture.expand(-1, 3, -1, -1) for picture in stage.pictures(batch, predicted)]
-                rows.append(torch.cat(columns, dim=3))  # [N,3,S,5S]
-        grid = torch.cat([*torch.cat(rows)], dim=1)  # [3,N*S,5S]
+            predictions = [stage.predict(batch) for batch in self.validation_batches]
+        batch, predicted = _joined(self.validation_batches), _joined(predictions)
+        columns = [picture.expand(-1, 3, -1, -1) for picture in stage.pictures(batch, predicted)]
+        grid = torch.cat([*torch.cat(columns, dim=3)], dim=1)  # [N,3,S,5S] to [3,N*S,5S]
         pixels = (grid.permute(1, 2, 0).float().cpu().numpy() * 255).round().astype(np.uint8)
         folder = self.output_dir / "validation"
         folder.mkdir(parents=True, exist_ok=True)
         for path in (folder / f"step-{step:07d}.png", self.output_dir / GRID):
             Image.fromarray(pixels).save(path)
-        means = {f"validation_{name}": float(np.mean([entry[name] for entry in metrics])) for name in metrics[0]}
-        self.progress.logged |= means
-        self.accelerator.log(means, step=step)
+        metrics = {f"validation_{name}": value for name, value in stage.metrics(batch, predicted).items()}
+        self.progress.logged |= metrics
+        self.accelerator.log(metrics, step=step)
         for tracker in self.accelerator.trackers:
             layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
             tracker.log_images({"validation": pixels[None]}, step=step, **layout)
@@ -407,7 +428,7 @@ class Trainer:
         models.clear()  # accelerate has nothing left to load
 
     def _save_result(self) -> None:
-        """The pipeline folder and its card; then to the Hub."""
+        """The pipeline folder and its card."""
         progress = self.progress
         if self.accelerator.is_main_process:
             with self._published_weights():
@@ -421,8 +442,11 @@ class Trainer:
                 logged=progress.logged,
             )
         self.accelerator.wait_for_everyone()  # the next stage reads it
-        if self.accelerator.is_main_process and self.config.push_to_hub:
-            logger.info("Pushed: %s", push(self.output_dir, self.config))
 
     def _parameters(self, names: tuple[str, ...]) -> list[nn.Parameter]:
         return [parameter for name in names for parameter in self.networks[name].parameters()]
+
+
+def _joined(batches: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Batches `[N,…]` to one."""
+    return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
