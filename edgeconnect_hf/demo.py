@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from . import editor
-from .pipeline import EdgeConnectPipeline
+from .pipeline import MAX_SIGMA, EdgeConnectPipeline
 from .regions import STRATEGIES
 from .studio import FILE_AGE, MAX_MEGABYTES, MAX_MEGAPIXELS, TIME_LIMIT, Studio
 
@@ -300,7 +300,7 @@ def _add_api(studio: Studio) -> None:
     mask_image = _add_picture(label="white where to repaint, of the photo's size")
     edges = _add_picture(label="the whole line map, white on black, of the photo's size")
     edge_hints = _add_picture(label="a few lines in the hole for the edge generator to continue, white on black")
-    sigma = gr.Number(2.0, label="Canny's sigma, above 0; larger, fewer lines")
+    sigma = gr.Number(2.0, label=f"Canny's sigma, above 0, at most {MAX_SIGMA}; larger, fewer lines")
     strategy = gr.Dropdown(STRATEGIES, value="auto", label="where to work")
     lines = _add_picture(label="lines, white on black, of the photo's size")
     repaired = _add_picture(label="the repaired photo, PNG")

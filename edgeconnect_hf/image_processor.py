@@ -211,7 +211,7 @@ def _read_maps(value: ImageInput, name: str, pictures: list[Picture]) -> list[Ar
     maps = []
     for single, picture in zip(singles, pictures, strict=True):
         if isinstance(single, Image.Image):
-            single = np.asarray(_load(single, name).convert("L"))
+            single = np.asarray(load_map(single, name))
         if single.ndim == 3:
             if single.shape[2] != 1:
                 raise ValueError(f"`{name}` has {single.shape[2]} channels; 1 channel fits.")
@@ -226,11 +226,20 @@ def _read_maps(value: ImageInput, name: str, pictures: list[Picture]) -> list[Ar
     return maps
 
 
+def load_map(image: Image.Image, name: str) -> Image.Image:
+    """A mask or line map, `name` being its argument: decoded, upright, mode L.
+
+    Raises:
+        ValueError: it cannot be decoded, has no pixels, or is of mode I or F.
+    """
+    return _load(image, name).convert("L")
+
+
 def _load(image: Image.Image, name: str) -> Image.Image:
     """Decode, turn upright as EXIF says, and bring into RGB, RGBA, L or LA, 8 bits a channel."""
     try:
         image = ImageOps.exif_transpose(image)
-    except OSError as error:
+    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNG chunks
         raise ValueError(f"`{name}` cannot be decoded: {error}.") from error
     if 0 in image.size:
         raise ValueError(f"`{name}` is {image.width}x{image.height}; it has no pixels.")

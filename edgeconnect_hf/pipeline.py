@@ -1,11 +1,11 @@
 """EdgeConnect from picture to picture: the paper, top to bottom."""
 
-import math
 import os
 import re
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -41,6 +41,8 @@ from .models import MIN_SIZE, SIZE_MULTIPLE, CompletionGenerator, EdgeGenerator,
 from .regions import STRATEGIES, Window, find_windows
 
 BUNDLED_MODEL = Path(__file__).parent / "checkpoints" / "facades"
+
+MAX_SIGMA = 100  # pixels; Canny's time grows with it, and no photo's lines survive so much smoothing
 
 _MAX_BATCH_PIXELS = 2**20  # windows of one size run together up to this many pixels; a larger one runs alone
 
@@ -141,12 +143,14 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
             known_edges: lines of the known part from another detector, in place of Canny's.
             edge_hints: a few lines drawn in the hole. The edge generator takes them as known and continues them; they
                 stay in the result's lines.
-            sigma (`float`): Canny's sigma in pixels, above 0. Larger: fewer lines.
+            sigma (`float`): Canny's sigma in pixels, above 0, at most 100. Larger: fewer lines.
             blend_edges (`bool`): known lines outside the hole and the generator's inside (the paper). False: the
                 generator's lines everywhere (the published code's test mode).
             strategy (`str`): where to work. `"original"`: on the whole picture. `"crop"`: in a window around each group
                 of holes. `"resize"`: in such windows, those larger than the training scale made smaller.
-                `"auto"`: in such windows, those larger than twice the training scale made smaller.
+                `"auto"`: in such windows, made smaller only around holes larger than the training scale. Windows of up
+                to 2048 pixels a side are not made so small that over half of what is known would be lost, as between
+                the bars of a fence.
             output_type (`str`): `"pil"`, `"np"` (float32 in [0,1]) or `"pt"` (float32 in [0,1]).
             return_dict (`bool`): an `EdgeConnectPipelineOutput`, or the tuple `(images, edges)`.
 
@@ -254,8 +258,8 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
         """G1 in every window: `[H,W]` line maps at full size, of the pictures' dtype."""
         if self.edge_generator is None:
             raise ValueError("this pipeline has no edge generator; pass the whole line map as `edges`.")
-        if not 0 < sigma < math.inf:
-            raise ValueError(f"`sigma` is {sigma}; a number above 0 fits.")
+        if not (isinstance(sigma, Real) and 0 < sigma <= MAX_SIGMA):
+            raise ValueError(f"`sigma` is {sigma!r}; a number above 0 fits, at most {MAX_SIGMA}.")
         known_maps = None if known_edges is None else read_edges(known_edges, "known_edges", pictures)
         if edge_hints is not None:
             hints = read_edges(edge_hints, "edge_hints", pictures)
@@ -320,7 +324,7 @@ def _check_model_name(name: str | os.PathLike[str]) -> None:
                 f"`pretrained_model_name_or_path` is the folder {str(name)!r}, which holds no model_index.json; "
                 "a folder written by `save_pretrained` or `edgeconnect convert` fits."
             )
-    elif not re.fullmatch(r"[\w.-]+/[\w.-]+", str(name)):
+    elif not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(name)):
         raise ValueError(
             f"`pretrained_model_name_or_path` is {str(name)!r}, which is neither a folder here nor a model on the Hub "
             "('user/model')."

@@ -2,7 +2,8 @@
 
 The networks see about a hundred pixels around a point, so a window around each group of holes serves as well as the
 whole picture, at a fraction of the cost. They were trained on small squares: a hole much larger than those is filled
-better when its window is worked on smaller, and only the hole's content is enlarged again.
+better when its window is worked on smaller, and only the hole's content is enlarged again. A hole as fine as a fence
+is not: of the known pixels between its bars nothing would be left.
 """
 
 import math
@@ -19,6 +20,7 @@ from .models import MIN_SIZE
 STRATEGIES = ("auto", "original", "crop", "resize")
 
 _CONTEXT = 128  # pixels around a hole; eight residual blocks see 110
+_LARGEST = 2048  # pixels a side; larger windows are made smaller whatever is lost, as they would take gigabytes
 _CELL = 32  # holes nearer to each other than this many pixels are one group from the start
 
 Box = tuple[int, int, int, int]  # top, left, bottom, right; the last two are one past the end
@@ -105,8 +107,10 @@ def find_windows(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -
     Args:
         mask (`np.ndarray`): `[H,W]`, True in the hole.
         strategy (`str`): `"original"`: the whole picture. `"crop"`: a window for each group of holes, at its own size.
-            `"resize"`: the same, but worked on at no more than `sample_size` a side. `"auto"`: at no more than
-            twice that, which leaves holes up to the training scale at their own size and bounds time and memory.
+            `"resize"`: the same, but worked on at no more than `sample_size` a side. `"auto"`: at no more than a hole
+            of the training scale and its context take, so that such holes stay at their own size. Either limit is
+            doubled, up to 2048, as long as over half of a window's known pixels would be lost. They bound time and
+            memory.
         sample_size (`int`): side of the pictures the networks were trained on.
 
     Returns:
@@ -118,13 +122,13 @@ def find_windows(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -
     if strategy == "original":
         whole = (0, 0, *size)
         return [Window(whole, whole, size)]
-    auto_limit = 2 * sample_size
+    auto_limit = max(2 * sample_size, sample_size + 2 * _CONTEXT)  # as `_with_context`
     limit = {"auto": auto_limit, "crop": math.inf, "resize": sample_size}[strategy]
 
     def view(box: Box) -> Box:
         return _with_context(box, size)
 
-    return [Window(seen, box, _work_size(seen, limit)) for box, seen in _merge(_hole_boxes(mask), view, auto_limit)]
+    return [_window(seen, box, mask, limit) for box, seen in _merge(_hole_boxes(mask), view, auto_limit)]
 
 
 def _slices(box: Box) -> tuple[slice, slice]:
@@ -173,6 +177,17 @@ def _extent(start: int, stop: int, length: int) -> tuple[int, int]:
     """`start` to `stop`, moved into 0 to `length`, and cut where it is longer than that."""
     low = max(0, min(start, length - (stop - start)))
     return low, min(length, low + stop - start)
+
+
+def _window(view: Box, hole: Box, mask: npt.NDArray[np.bool_], limit: float) -> Window:
+    """Worked on at no more than `limit` a side; or at the first double of it, `_LARGEST` at the latest, where the share
+    of known pixels is still half of what it is at full size."""
+    known = ~mask[_slices(view)]
+    while True:
+        window = Window(view, hole, _work_size(view, limit))
+        if not window.is_reduced or limit >= _LARGEST or (~window.reduce_mask(~known)).mean() >= known.mean() / 2:
+            return window
+        limit *= 2
 
 
 def _work_size(view: Box, limit: float) -> tuple[int, int]:

@@ -1,13 +1,15 @@
 """What the page's buttons and the API's endpoints do: files and editors in, files and editors out."""
 
+import functools
 import importlib.util
+import inspect
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TypeAlias, cast
+from typing import Any, ParamSpec, TypeAlias, TypeVar, cast
 
 import cv2
 import gradio as gr
@@ -17,6 +19,7 @@ from gradio.utils import get_upload_folder
 from PIL import Image, UnidentifiedImageError
 
 from . import editor
+from .image_processor import load_map
 from .pipeline import EdgeConnectPipeline
 
 MAX_MEGABYTES = 30
@@ -26,6 +29,8 @@ FILE_AGE = 7200  # seconds that uploads and results are kept
 
 EditorValue: TypeAlias = dict[str, Any]
 Update: TypeAlias = Any  # of a component
+Inputs = ParamSpec("Inputs")
+Outputs = TypeVar("Outputs")
 
 
 @dataclass(frozen=True)
@@ -43,6 +48,19 @@ class Work:
     mask: bytes
     lines: tuple[bytes, ...] | None = None
     result: str | None = None
+
+
+def _needs_work(handler: Callable[Inputs, Outputs]) -> Callable[Inputs, Outputs]:
+    """A handler that refuses where its `work` is None: what Gradio hands in once the work is deleted, as files are."""
+    place = list(inspect.signature(handler).parameters).index("work")
+
+    @functools.wraps(handler)
+    def checked(*inputs: Inputs.args, **options: Inputs.kwargs) -> Outputs:
+        if inputs[place] is None:
+            raise _gone("photo")
+        return handler(*inputs, **options)
+
+    return checked
 
 
 class Studio:
@@ -68,6 +86,7 @@ class Studio:
         shown = _show(background, editor.mask_layer(mask), canvas_size=background.size)
         return Work(path, _pack(mask)), _visible(False), _visible(True), None, shown, _visible(False), _visible(False)
 
+    @_needs_work
     def reuse(self, work: Work) -> tuple[Update, ...]:
         return self.open_photo(work.result)
 
@@ -76,18 +95,23 @@ class Studio:
 
     # Mask
 
+    @_needs_work
     def grow(self, mask_value: EditorValue, work: Work, by: int) -> tuple[Work, Update]:
         return self._show_mask(editor.resize_mask(_mask(mask_value, work), by), work)
 
+    @_needs_work
     def shrink(self, mask_value: EditorValue, work: Work, by: int) -> tuple[Work, Update]:
         return self._show_mask(editor.resize_mask(_mask(mask_value, work), -by), work)
 
+    @_needs_work
     def invert(self, mask_value: EditorValue, work: Work, by: int) -> tuple[Work, Update]:
         return self._show_mask(~_mask(mask_value, work), work)
 
+    @_needs_work
     def upload_mask(self, path: str, work: Work) -> tuple[Work, Update]:
         return self._show_mask(_open_mask(path, _open(work.photo, "photo")), work)
 
+    @_needs_work
     def clear_mask(self, work: Work) -> tuple[Work, Update]:
         return self._show_mask(np.zeros_like(_unpack(work.mask)), work)
 
@@ -97,6 +121,7 @@ class Studio:
 
     # Lines
 
+    @_needs_work
     def find(
         self,
         mask_value: EditorValue,
@@ -111,6 +136,7 @@ class Studio:
         edges = self._generate_edges(model, photo, mask, sigma=sigma, strategy=strategy)
         return self._show_lines(photo, editor.Lines(edges, np.zeros_like(mask), mask), work)
 
+    @_needs_work
     def sketch(
         self,
         mask_value: EditorValue,
@@ -125,6 +151,7 @@ class Studio:
         edges = self._generate_edges(model, photo, mask, sigma=sigma, strategy=strategy) * ~mask
         return self._show_lines(photo, editor.Lines(edges, np.zeros_like(mask), mask), work)
 
+    @_needs_work
     def resume(
         self,
         mask_value: EditorValue,
@@ -148,6 +175,7 @@ class Studio:
         )
         return self._show_lines(photo, replace(lines, edges=edges), work)
 
+    @_needs_work
     def restore_lines(self, work: Work) -> Update:
         lines = _unpack_lines(work)
         background = editor.lines_background(editor.show_photo(_open(work.photo, "photo")), lines.mask)
@@ -162,6 +190,7 @@ class Studio:
 
     # Result
 
+    @_needs_work
     def complete(
         self,
         mask_value: EditorValue,
@@ -176,6 +205,7 @@ class Studio:
         repaired = self._complete(model, photo, lines.mask, lines.edges, strategy=strategy)
         return self._show_result(photo, repaired, work)
 
+    @_needs_work
     def erase(
         self,
         mask_value: EditorValue | None,
@@ -293,7 +323,9 @@ def _open(path: str, name: str) -> Image.Image:
             image.load()
             return image
     except FileNotFoundError:
-        raise _refusal(f"The {name} is gone: files are deleted after {FILE_AGE // 3600} hours.") from None
+        raise _gone(name) from None
+    except Image.DecompressionBombError:  # raised before its size can be asked
+        raise _refusal(f"The {name} is far too large; up to {MAX_MEGAPIXELS} megapixels fit.") from None
     except UnidentifiedImageError:
         raise _refusal(f"The {name} is not a picture of a known format.") from None
     except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNG chunks
@@ -302,7 +334,10 @@ def _open(path: str, name: str) -> Image.Image:
 
 def _open_mask(path: str, photo: Image.Image) -> editor.Bools:
     """A mask's file, brought to the photo's size without blur."""
-    mask = _open(path, "mask").convert("L")
+    try:
+        mask = load_map(_open(path, "mask"), "mask")
+    except ValueError as error:
+        raise _refusal(str(error)) from error
     height, width = editor.upright_size(photo)
     return np.asarray(mask.resize((width, height), Image.Resampling.NEAREST)) >= 128
 
@@ -380,6 +415,10 @@ def _show(background: Image.Image, layer: Image.Image, **canvas_size: Any) -> Up
 def _refusal(message: str) -> gr.Error:
     """A toast; the visitor's doing, so no traceback in the log."""
     return gr.Error(message, print_exception=False)
+
+
+def _gone(name: str) -> gr.Error:
+    return _refusal(f"The {name} is gone: files are deleted after {FILE_AGE // 3600} hours.")
 
 
 def _visible(visible: bool) -> Update:

@@ -368,6 +368,9 @@ def test_the_api_gives_what_the_pipeline_gives(client, files, tiny_pipeline):
         assert np.array_equal(pixels(path), np.asarray(expected.images[0]))
     with pytest.raises(AppError, match="`mask_image` is 48x32, `image` is 480x320; sizes must match"):
         client.predict(handle_file(files / "photo.png"), handle_file(files / "small.png"), api_name="/inpaint")
+    for sigma in (-1, 1e9, None):
+        with pytest.raises(AppError, match=f"`sigma` is {sigma}; a number above 0 fits, at most 100."):
+            client.predict(*arguments(files), sigma=sigma, api_name="/inpaint")
 
 
 def test_eight_calls_at_once_are_each_answered_right(client, files, tiny_pipeline, tmp_path):

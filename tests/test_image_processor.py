@@ -116,11 +116,18 @@ def test_what_is_no_picture_is_named(image, error, says):
         read_images(image, "pil")
 
 
-def test_truncated_file_is_named(tmp_path):
+@pytest.mark.parametrize(
+    ("damage", "says"),
+    [
+        (lambda png: png[:2000], "truncated"),
+        (lambda png: b"\0DAT".join(png.rsplit(b"IDAT", 1)), "broken PNG file"),  # the second chunk of samples
+    ],
+)
+def test_a_damaged_file_is_named(tmp_path, damage, says):
     path = tmp_path / "broken.png"
-    picture("RGB", (64, 64)).save(path)
-    path.write_bytes(path.read_bytes()[:2000])
-    with Image.open(path) as image, pytest.raises(ValueError, match="`image` cannot be decoded: .*truncated"):
+    picture("RGB", (200, 200)).save(path)
+    path.write_bytes(damage(path.read_bytes()))
+    with Image.open(path) as image, pytest.raises(ValueError, match=f"`image` cannot be decoded: .*{says}"):
         read_images(image, "pil")
 
 

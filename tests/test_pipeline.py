@@ -272,6 +272,9 @@ def test_empty_mask_returns_the_picture_with_a_warning(tiny_pipeline, photo):
         ({"output_type": "latent"}, "`output_type` is 'latent'; one of 'pil', 'np', 'pt' fits"),
         ({"sigma": 0}, "`sigma` is 0; a number above 0 fits"),
         ({"sigma": float("nan")}, "`sigma` is nan; a number above 0 fits"),
+        ({"sigma": 1e9}, "`sigma` is 1000000000.0; a number above 0 fits, at most 100."),
+        ({"sigma": None}, "`sigma` is None; a number above 0 fits"),
+        ({"sigma": "2"}, "`sigma` is '2'; a number above 0 fits"),
     ],
 )
 def test_options_that_do_not_fit_are_named(tiny_pipeline, photo, hole, options, says):
@@ -329,6 +332,9 @@ def test_compiled_pipeline_gives_the_same_picture(tiny_pipeline, photo, hole, tm
             "is 'no-such-model', which is neither a folder here nor a model on",
         ),
         (lambda folder: folder / "missing", ValueError, "neither a folder here nor a model on the Hub"),
+        (lambda folder: "./missing", ValueError, "'./missing', which is neither a folder here nor a model on the Hub"),
+        (lambda folder: "../missing", ValueError, "'../missing', which is neither a folder here nor a model on"),
+        (lambda folder: "user/.missing", ValueError, "'user/.missing', which is neither a folder here nor a model"),
         (lambda folder: (folder / "model_index.json").unlink() or folder, ValueError, "holds no model_index.json"),
         (lambda folder: shutil.rmtree(folder / "edge_generator") or folder, OSError, "no file named config.json"),
     ],

@@ -1,8 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from edgeconnect_hf import regions
 from edgeconnect_hf.regions import STRATEGIES, Window, find_windows
 
 
@@ -17,6 +20,12 @@ def masks(draw):
     return mask
 
 
+def keeps_what_is_known(window, mask):
+    """Whether at least half of the share of known pixels in the view is known at the work size."""
+    hole = mask[window.view_slices]
+    return (~window.reduce_mask(hole)).mean() >= (~hole).mean() / 2
+
+
 @settings(deadline=None, max_examples=60)
 @given(mask=masks(), strategy=st.sampled_from(STRATEGIES), sample_size=st.sampled_from([32, 128, 256]))
 def test_every_hole_lies_in_exactly_one_window(mask, strategy, sample_size):
@@ -27,8 +36,13 @@ def test_every_hole_lies_in_exactly_one_window(mask, strategy, sample_size):
         assert 0 <= top <= window.hole[0] < window.hole[2] <= bottom <= mask.shape[0]
         assert 0 <= left <= window.hole[1] < window.hole[3] <= right <= mask.shape[1]
         assert np.array_equal(mask[window.view_slices][window.hole_in_view], mask[window.hole_slices])
-        limit = {"resize": sample_size, "auto": 2 * sample_size}.get(strategy)
-        assert (max(window.work_size) <= max(limit, 16)) if limit else not window.is_reduced
+        limit = {"resize": sample_size, "auto": max(2 * sample_size, sample_size + 256)}.get(strategy)
+        assert keeps_what_is_known(window, mask)
+        if limit is None:
+            assert not window.is_reduced
+        elif max(window.work_size) > max(limit, 16):
+            at_limit = replace(window, work_size=regions._work_size(window.view, limit))
+            assert not keeps_what_is_known(at_limit, mask)
     assert (owners[mask] == 1).all()
     assert owners.max() == 1
 
@@ -41,6 +55,45 @@ def test_a_small_hole_in_a_large_picture_gets_a_small_window():
     assert window.view == (850, 1850, 1350, 2450)
     (window,) = find_windows(mask, "auto", 256)
     assert window.work_size == (427, 512)
+
+
+@pytest.mark.parametrize("sample_size", [32, 128, 256, 512])
+def test_auto_reduces_holes_larger_than_the_training_scale_only(sample_size):
+    for side, is_reduced in ((sample_size, False), (sample_size + 2, True)):
+        mask = np.zeros((1600, 1600), bool)
+        mask[500 : 500 + side, 500 : 500 + side] = True
+        (window,) = find_windows(mask, "auto", sample_size)
+        assert window.is_reduced == is_reduced
+
+
+@pytest.mark.parametrize(
+    ("period", "auto", "resize"), [(2, 1200, 1200), (8, 1024, 1024), (16, 512, 512), (32, 512, 256)]
+)
+def test_between_the_bars_of_a_fence_something_known_is_left(period, auto, resize):
+    mask = np.zeros((1200, 1200), bool)
+    mask[:, np.arange(1200) % period < period // 2] = True
+    for strategy, side in (("auto", auto), ("resize", resize)):
+        (window,) = find_windows(mask, strategy, 256)
+        assert window.work_size == (side, side)
+        assert not window.reduce_mask(mask).all()
+
+
+def test_a_fence_across_a_huge_picture_does_not_take_all_memory():
+    mask = np.zeros((2100, 4200), bool)
+    mask[:, ::2] = True
+    for strategy in ("auto", "resize"):
+        (window,) = find_windows(mask, strategy, 256)
+        assert window.work_size == (1024, 2048)
+
+
+def test_holes_with_wide_surroundings_are_reduced_to_the_limit():
+    rows, columns = np.mgrid[-450:450, -600:600]
+    disc = np.hypot(rows, columns) <= 300
+    most = (abs(rows) < 400) & (abs(columns) < 500)
+    for mask in (disc, most):
+        for strategy, size in (("auto", (384, 512)), ("resize", (192, 256))):
+            (window,) = find_windows(mask, strategy, 256)
+            assert window.work_size == size
 
 
 def test_at_the_frame_the_context_moves_into_the_picture():

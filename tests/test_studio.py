@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 gr = pytest.importorskip("gradio", reason="the page needs the extra `demo`")
 
 from edgeconnect_hf import editor, studio  # noqa: E402
+from edgeconnect_hf.image_processor import read_images, read_masks  # noqa: E402
 
 SETTINGS = (2.0, "auto", "EdgeConnect")
 
@@ -122,6 +123,48 @@ def test_masks_grow_shrink_invert_upload_and_clear(page, photo, hole, tmp_path):
     assert np.array_equal(pixels(give_back(shown)["layers"][0]), pixels(empty["layers"][0]))
 
 
+def test_a_mask_is_read_as_the_pipeline_reads_it(page, photo, tmp_path):
+    """Photo and mask sideways, the mask of 16 bits: a hole from half of the range on, where the API has it."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    ramp = np.repeat(np.linspace(0, 65535, photo.height, dtype=np.uint16)[:, None], photo.width, axis=1)
+    paths = [
+        save(image, tmp_path / name, exif=exif)
+        for image, name in ((photo, "photo.png"), (Image.fromarray(ramp), "mask.png"))
+    ]
+    work, _ = opened(page, *paths)
+    hole = studio._unpack(work.mask)
+    (expected,) = read_masks(Image.open(paths[1]), read_images(Image.open(paths[0]), "pil"))
+    assert expected.sum() == photo.width * photo.height / 2
+    assert np.array_equal(hole, expected)
+    work, _ = page.upload_mask(paths[1], work)
+    assert np.array_equal(studio._unpack(work.mask), expected)
+    Image.new("F", photo.size).save(tmp_path / "float.tiff")
+    with pytest.raises(gr.Error, match="`mask` is a PIL picture of mode F"):
+        page.upload_mask(str(tmp_path / "float.tiff"), work)
+
+
+def test_work_that_is_kept_no_longer_is_gone_with_its_files(page):
+    """Gradio hands in None."""
+    settings, editors = SETTINGS[1:], ({}, {})
+    for handler, inputs in (
+        (page.reuse, [None]),
+        (page.grow, [{}, None, 8]),
+        (page.shrink, [{}, None, 8]),
+        (page.invert, [{}, None, 8]),
+        (page.upload_mask, ["mask.png", None]),
+        (page.clear_mask, [None]),
+        (page.find, [{}, None, *SETTINGS]),
+        (page.sketch, [{}, None, *SETTINGS]),
+        (page.resume, [*editors, None, *SETTINGS]),
+        (page.restore_lines, [None]),
+        (page.complete, [*editors, None, *settings]),
+        (page.erase, [{}, None, *SETTINGS]),
+    ):
+        with pytest.raises(gr.Error, match="The photo is gone: files are deleted after 2 hours."):
+            handler(*inputs)
+
+
 def test_sketched_lines_are_continued_and_kept(page, photo, hole, tmp_path):
     work, mask_value = opened(page, save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png"))
     work, _, lines_shown, _ = page.sketch(mask_value, work, *SETTINGS)
@@ -165,20 +208,22 @@ def test_nothing_painted_and_another_mask_are_errors(page, photo, hole, tmp_path
 
 def test_files_that_are_no_fitting_pictures(page, photo, hole, tmp_path, monkeypatch):
     good, mask = save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png")
-    text, broken = tmp_path / "text.png", tmp_path / "broken.png"
+    text, broken, bomb = (tmp_path / name for name in ("text.png", "broken.png", "bomb.png"))
     text.write_text("no picture")
     broken.write_bytes(Path(good).read_bytes()[:100])
+    Image.new("1", (20000, 10000)).save(bomb)
     for path, message in (
         (text, "The photo is not a picture of a known format."),
         (broken, "The photo cannot be decoded"),
+        (bomb, "The photo is far too large; up to 25 megapixels fit."),
         (tmp_path / "gone.png", "The photo is gone: files are deleted after 2 hours."),
     ):
         with pytest.raises(gr.Error, match=message):
             page.open_photo(str(path))
     with pytest.raises(gr.Error, match=re.escape("`mask_image` is 10x10, `image` is 96x72; sizes must match")):
         page.api_inpaint(good, save(Image.new("L", (10, 10)), tmp_path / "small.png"))
-    with pytest.raises(gr.Error, match="`sigma` is -1; a number above 0 fits."):
-        page.api_inpaint(good, mask, sigma=-1)
+    with pytest.raises(gr.Error, match="`sigma` is None; a number above 0 fits, at most 100."):
+        page.api_inpaint(good, mask, sigma=None)
     monkeypatch.setattr(studio, "MAX_MEGAPIXELS", 0.001)
     with pytest.raises(gr.Error, match="The photo is 96x72; up to 0.001 megapixels fit."):
         page.open_photo(good)
