@@ -18,7 +18,7 @@ test-slow: $(VENV)/.edgeconnect-dev chromium
 
 # The page's tests drive the system's browser; without one they are skipped, and say so.
 chromium:
-	@if ! command -v chromium chromium-browser google-chrome >/dev/null; then \
+	@if ! { command -v chromium || command -v chromium-browser || command -v google-chrome; } >/dev/null; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium \
 				|| echo "Chromium could not be installed: the page's tests are skipped."; \

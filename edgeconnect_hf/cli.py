@@ -5,8 +5,9 @@ import os
 import sys
 import time
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -209,7 +210,12 @@ def _convert(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
-    from .export import export_onnx
+    try:
+        from .export import export_onnx
+    except ModuleNotFoundError as error:
+        if error.name not in ("onnx", "onnxscript"):
+            raise
+        raise ValueError("`edgeconnect export` needs ONNX: pip install 'edgeconnect-hf[onnx]'.") from None
     from .pipeline import EdgeConnectPipeline
 
     _silence_diffusers()
@@ -272,7 +278,18 @@ def _run(args: argparse.Namespace, outputs: dict[str, Path], work: Callable[...,
         print(
             f"edgeconnect: {len(failures)} of {len(waiting)} pictures failed:", *failures, sep="\n  ", file=sys.stderr
         )
+    if world_size > 1 and "MASTER_ADDR" in os.environ:
+        _wait_for_all_processes()
     return 1 if failures else 0
+
+
+def _wait_for_all_processes() -> None:
+    """Return once every process is here: where one ends with an error, `torchrun` kills those still at work."""
+    from torch import distributed
+
+    distributed.init_process_group("gloo", timeout=timedelta(days=365))  # longer than any folder takes
+    distributed.barrier()
+    distributed.destroy_process_group()
 
 
 def _single_job(image: Path, mask: Path, maps: dict[str, Path], outputs: dict[str, Path]) -> _Job:
@@ -282,6 +299,7 @@ def _single_job(image: Path, mask: Path, maps: dict[str, Path], outputs: dict[st
             raise ValueError(f"the output {str(path)!r} should end in one of {', '.join(_SAVE_OPTIONS)}.")
         if not path.parent.is_dir():
             raise ValueError(f"the output {str(path)!r} lies in a folder that does not exist.")
+    _check_apart(outputs.values())
     return _Job(image, mask, maps, outputs)
 
 
@@ -290,6 +308,7 @@ def _folder_jobs(images: Path, masks: Path, maps: dict[str, Path], outputs: dict
     for path in outputs.values():
         if path.exists() and not path.is_dir():
             raise ValueError(f"the output {str(path)!r} is a file, the input {str(images)!r} a folder; a folder fits.")
+    _check_apart(outputs.values(), inputs=(images, masks, *maps.values()))
     pictures = _pictures_by_stem(images)
     if not pictures:
         raise ValueError(f"the folder {str(images)!r} holds no pictures.")
@@ -306,6 +325,15 @@ def _folder_jobs(images: Path, masks: Path, maps: dict[str, Path], outputs: dict
         )
         for stem, image in pictures.items()
     ]
+
+
+def _check_apart(outputs: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
+    """No result is written over another, nor among the inputs, whose files would pass for finished results."""
+    taken = {path.resolve(): f"the input {str(path)!r}" for path in inputs}
+    for path in outputs:
+        if other := taken.get(path.resolve()):
+            raise ValueError(f"{other} and the output {str(path)!r} are the same place; different ones fit.")
+        taken[path.resolve()] = f"the output {str(path)!r}"
 
 
 def _paired(path: Path, pictures: dict[str, Path]) -> dict[str, Path]:
@@ -368,17 +396,17 @@ def _save(image: Image.Image, path: Path) -> None:
 
 
 def _load_pipeline(args: argparse.Namespace) -> "EdgeConnectPipeline":
-    from diffusers.utils import logging
+    import torch
 
     from .pipeline import EdgeConnectPipeline
 
-    logging.disable_progress_bar()
-    logging.set_verbosity_error()
+    _silence_diffusers()
     device = _pick_device(args.device)
-    dtype = fastest_dtype(device) if args.dtype == "auto" else _dtypes()[args.dtype]
     try:
+        torch.zeros(1).to(device).cpu()  # there and back: "meta" takes a tensor and gives none
+        dtype = fastest_dtype(device) if args.dtype == "auto" else _dtypes()[args.dtype]
         return EdgeConnectPipeline.from_pretrained(args.model, dtype=dtype).to(device)
-    except RuntimeError as error:  # torch's word for a device that is not there
+    except (RuntimeError, AssertionError, ModuleNotFoundError) as error:  # torch's words for a device that is not there
         raise ValueError(f"`--device` is {args.device!r}: {_one_line(error)}") from error
 
 

@@ -1,12 +1,11 @@
 """Published EdgeConnect checkpoints (knazeri/edge-connect) into our generators."""
 
-import pickle
 import re
+import traceback
 from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from .model_card import write_model_card
@@ -130,8 +129,8 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ValueError(f"{str(path)!r} does not exist.") from None
-    except (SafetensorError, pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
+    except Exception as error:  # what is no pickle may raise anything: IndexError, KeyError, struct.error, …
+        reason = traceback.format_exception_only(error)[0].splitlines()[0]
         raise ValueError(f"{str(path)!r} is not a checkpoint that can be read safely: {reason}") from error
     state = state.get("generator", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):

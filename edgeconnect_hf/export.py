@@ -5,6 +5,8 @@ import logging
 import warnings
 from pathlib import Path
 
+import onnx  # noqa: F401  # torch's exporter needs both: where one is missing, nothing is written
+import onnxscript  # noqa: F401
 import torch
 from torch.export import Dim
 

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import create_repo, file_exists, upload_folder
+from huggingface_hub import CommitOperationAdd, create_commit, create_repo, file_exists
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the client of the installed version
 
-from .model_card import write_model_card
+from .model_card import with_location, write_model_card
 
 # What of a folder is published. A training run keeps checkpoints, logs and the stages before the last beside it.
 _COMPONENTS = ("edge_generator", "completion_generator", "edge_discriminator", "completion_discriminator")
@@ -38,7 +38,8 @@ def push_folder(
 ) -> str:
     """Push a model folder to the Hub in one commit: weights, configuration, card, ONNX files.
 
-    Files that the Hub has already are not sent again. Nothing changes there before the commit, the last step.
+    Files that the Hub has already are not sent again. Nothing changes there before the commit, the last step. The
+    example of a card that `write_model_card` wrote names the repository there; the folder stays as it is.
 
     Args:
         folder (`str` or `Path`): written by `save_pretrained`, `edgeconnect convert` or training.
@@ -57,11 +58,16 @@ def push_folder(
     folder = Path(folder)
     if not any((folder / name).is_file() for name in ("model_index.json", "config.json")):
         raise ValueError(f"`folder` is {str(folder)!r}, which holds neither model_index.json nor config.json.")
+    paths = [path for pattern in _PUBLISHED for path in sorted(folder.glob(pattern)) if path.is_file()]
+    files: dict[str, Path | bytes] = {path.relative_to(folder).as_posix(): path for path in paths}
     with _push_errors(repo_id):
-        return upload_folder(
-            repo_id=create_repo(repo_id, private=private, token=token, exist_ok=True).repo_id,
-            folder_path=folder,
-            allow_patterns=_PUBLISHED,
+        full_id = create_repo(repo_id, private=private, token=token, exist_ok=True).repo_id
+        if "README.md" in files:
+            card = (folder / "README.md").read_bytes()
+            files["README.md"] = with_location(card.decode(), full_id).encode()
+        return create_commit(
+            full_id,
+            [CommitOperationAdd(name, file) for name, file in files.items()],
             commit_message=commit_message or "Upload EdgeConnect model",
             token=token,
         ).commit_url
@@ -98,6 +104,7 @@ class PushWithCard:
         with tempfile.TemporaryDirectory() as folder:
             self.save_pretrained(folder, variant=variant)
             with _push_errors(repo_id):
+                repo_id = create_repo(repo_id, private=private, token=token, exist_ok=True).repo_id
                 has_card = file_exists(repo_id, "README.md", token=token)
             if not has_card:
                 write_model_card(

@@ -1,5 +1,6 @@
 """The card that lies beside a model: what it is, how to load it, what it was trained on."""
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -82,12 +83,6 @@ def write_model_card(
     Returns:
         The path written.
     """
-    location = Path(folder).name if location is None else location
-    quoted = f'"{location}"' if location else ""
-    if network in _COMPONENT_OF:
-        example = _NETWORK_EXAMPLE.format(network=network, component=_COMPONENT_OF[network], location=quoted)
-    else:
-        example = _PIPELINE_EXAMPLE.format(location=quoted)
     metadata = ModelCardData(
         library_name="diffusers",
         pipeline_tag="image-to-image",
@@ -102,9 +97,24 @@ def write_model_card(
     body = _BODY.format(
         title=title,
         summary=summary,
-        example=example,
+        example=_example(network, Path(folder).resolve().name if location is None else location),
         sections="".join(f"\n## {heading}\n\n{text}\n" for heading, text in (sections or {}).items()),
     )
     path = Path(folder) / "README.md"
     ModelCard(f"---\n{metadata.to_yaml()}\n---\n{body}").save(path)
     return path
+
+
+def with_location(card: str, location: str) -> str:
+    """The text of a card of `write_model_card` with `location` in its example; any other card as it is."""
+    for network in ("EdgeConnectPipeline", *_COMPONENT_OF):
+        before, after = map(re.escape, _example(network, "LOCATION").split('"LOCATION"'))
+        card = re.sub(rf'({before})(?:"[^"\n]*")?({after})', rf'\g<1>"{location}"\g<2>', card)
+    return card
+
+
+def _example(network: str, location: str) -> str:
+    quoted = f'"{location}"' if location else ""
+    if network in _COMPONENT_OF:
+        return _NETWORK_EXAMPLE.format(network=network, component=_COMPONENT_OF[network], location=quoted)
+    return _PIPELINE_EXAMPLE.format(location=quoted)

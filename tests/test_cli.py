@@ -144,13 +144,30 @@ def test_a_folder_is_divided_among_processes(run, folders, monkeypatch):
         assert sorted(path.name for path in (folders / f"out{rank}").iterdir()) == names
 
 
-def test_torchrun_divides_a_folder_in_real_processes(folders, model):
-    (folders / "photos" / "broken.png").unlink()
-    arguments = ["inpaint", "photos", "mask.png", "-o", "out", "--model", model]
+def test_a_process_with_nothing_to_do_waits_for_the_others(run, folders, monkeypatch):
+    waits = []
+    monkeypatch.setattr(cli, "_wait_for_all_processes", lambda: waits.append("here"))
+    for name, value in (("RANK", "4"), ("WORLD_SIZE", "5"), ("MASTER_ADDR", "127.0.0.1")):
+        monkeypatch.setenv(name, value)
+    assert run("inpaint", "photos", "mask.png", "-o", "out") == (0, "", "")
+    assert waits == ["here"]
+
+
+def test_torchrun_divides_a_folder_and_a_broken_picture_costs_no_other(files, photo, hole, model):
+    """One process has the broken pictures only and is done at once; torchrun kills all when the first one fails."""
+    (files / "photos").mkdir()
+    good, broken = ([f"{number}_{kind}.png" for number in range(8)] for kind in ("good", "broken"))
+    for name in good:
+        photo.resize((768, 576)).save(files / "photos" / name)
+    for name in broken:
+        (files / "photos" / name).write_bytes(b"no picture")
+    hole.resize((768, 576)).save(files / "mask.png")
+    arguments = ["inpaint", "photos", "mask.png", "-o", "out", "--model", model, "--strategy", "original"]
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "edgeconnect_hf.cli"]
-    done = subprocess_run(*launcher, *arguments, cwd=folders)
-    assert done.returncode == 0, done.stderr
-    assert sorted(path.name for path in (folders / "out").iterdir()) == ["a.png", "b.png", "unpaired.png"]
+    done = subprocess_run(*launcher, *arguments, cwd=files)
+    assert done.returncode == 1
+    assert "8 of 8 pictures failed" in done.stderr
+    assert sorted(path.name for path in (files / "out").iterdir()) == good
 
 
 def test_output_keeps_known_pixels_in_every_exact_format(run, files):
@@ -189,6 +206,7 @@ def test_empty_mask_gives_the_picture_back_with_a_warning(run, files, photo):
 
 
 INPAINT = ("inpaint", "photo.png", "mask.png", "-o", "out.png")
+FOLDER = ("inpaint", "photos", "mask.png", "-o")
 
 
 @pytest.mark.parametrize(
@@ -210,12 +228,34 @@ INPAINT = ("inpaint", "photo.png", "mask.png", "-o", "out.png")
         ((*INPAINT, "--model", "no-such-model"), "is 'no-such-model', which is neither a folder here nor a model"),
         ((*INPAINT, "--model", "empty"), "is the folder 'empty', which holds no model_index.json"),
         ((*INPAINT, "--device", "abacus"), "`--device` is 'abacus'; auto, cpu, cuda, cuda:1 or mps fits"),
+        ((*INPAINT, "--device", "cuda:99"), "`--device` is 'cuda:99': "),  # no build of torch and no machine has it
+        ((*INPAINT, "--device", "cuda:99", "--dtype", "fp32"), "`--device` is 'cuda:99': "),
+        ((*INPAINT, "--device", "xpu:99"), "`--device` is 'xpu:99': "),
+        ((*INPAINT, "--device", "hpu"), "`--device` is 'hpu': "),
+        ((*INPAINT, "--device", "meta"), "`--device` is 'meta': Cannot copy out of meta tensor"),
         ((*INPAINT, "--strategy", "best"), "invalid choice: 'best'"),
         (("inpaint", "empty", "mask.png", "-o", "out"), "the folder 'empty' holds no pictures"),
         (("inpaint", "twice", "mask.png", "-o", "out"), "holds both 'a.jpg' and 'a.png'"),
         (
             ("inpaint", "twice", "mask.png", "-o", "mask.png"),
             "the output 'mask.png' is a file, the input 'twice' a folder",
+        ),
+        ((*INPAINT, "--save-edges", "./out.png"), "the output 'out.png' and the output 'out.png' are the same place"),
+        (
+            (*INPAINT[:-1], "empty", "--save-edges", "empty"),
+            "the output 'empty/photo.png' and the output 'empty/photo.png' are the same place",
+        ),
+        (
+            (*FOLDER, "new", "--save-edges", "empty/../new"),
+            "the output 'new' and the output 'empty/../new' are the same place; different ones fit",
+        ),
+        ((*FOLDER, "photos"), "the input 'photos' and the output 'photos' are the same place"),
+        ((*FOLDER, "new", "--save-edges", "photos"), "the input 'photos' and the output 'photos' are the same place"),
+        ((*FOLDER, "empty", "--edge-hints", "empty"), "the input 'empty' and the output 'empty' are the same place"),
+        (("inpaint", "photos", "empty", "-o", "empty"), "the input 'empty' and the output 'empty' are the same place"),
+        (
+            ("edges", "photos", "mask.png", "-o", "photos/"),
+            "the input 'photos' and the output 'photos' are the same place",
         ),
         (("convert", "missing.pth", "missing.pth", "out"), "'missing.pth' does not exist"),
         (("convert", "text.png", "text.png", "out"), "'text.png' is not a checkpoint that can be read safely"),
@@ -228,10 +268,10 @@ def test_bad_input_is_one_line_exit_code_2_and_nothing_written(run, files, photo
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 96 * 72)
     Image.new("L", photo.size, 255).save(files / "white.png")
     photo.convert("RGBA").save(files / "clear.png")
-    (files / "empty").mkdir()
-    (files / "twice").mkdir()
-    for name in ("a.png", "a.jpg"):
-        photo.save(files / "twice" / name)
+    for folder, names in (("empty", []), ("photos", ["a.png"]), ("twice", ["a.png", "a.jpg"])):
+        (files / folder).mkdir()
+        for name in names:
+            photo.save(files / folder / name)
     before = sorted(files.rglob("*"))
 
     code, out, err = run(*arguments)
@@ -275,6 +315,18 @@ def test_convert_then_inpaint(run, files, published_checkpoints):
     code, out, _ = run("convert", *map(str, published_checkpoints.values()), "model", "--dtype", "fp16")
     assert (code, out) == (0, "model: ready for `--model model`\n")
     assert run(*INPAINT, "--model", "model", "--dtype", "fp32")[0] == 0
+
+
+@pytest.mark.parametrize("package", ["onnx", "onnxscript"])
+def test_export_without_its_extra_says_what_to_install_and_writes_nothing(package, run, files, model, monkeypatch):
+    monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.delitem(sys.modules, "edgeconnect_hf.export", raising=False)
+    code, _, err = run("export", model, "out", "--format", "onnx")
+    assert (code, err) == (
+        2,
+        "edgeconnect: error: `edgeconnect export` needs ONNX: pip install 'edgeconnect-hf[onnx]'.\n",
+    )
+    assert not (files / "out").exists()
 
 
 def test_fastest_dtype_is_bf16_only_where_the_hardware_is_faster_with_it(monkeypatch):

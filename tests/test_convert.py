@@ -94,6 +94,14 @@ class Malicious:
         return exec, ("raise SystemExit('code from a checkpoint ran')",)
 
 
+@pytest.mark.parametrize("text", ["", "error 404", "hello", "jpg", "quota exceeded", "temporarily", "<html>"])
+def test_a_failed_download_is_no_checkpoint(text, tmp_path):
+    """Read as a pickle, text raises whatever its letters stand for: IndexError, KeyError, struct.error, ..."""
+    (tmp_path / "text.pth").write_text(text)
+    with pytest.raises(ValueError, match="text.pth' is not a checkpoint that can be read safely: .*[Ee]rror"):
+        convert_generator(tmp_path / "text.pth", EdgeGenerator)
+
+
 @pytest.mark.parametrize("name", ["evil.pth", "noise.pth", "noise.safetensors", "missing.pth", "list.pth"])
 def test_what_is_no_checkpoint_is_refused_unread(name, tmp_path):
     torch.save(Malicious(), tmp_path / "evil.pth")

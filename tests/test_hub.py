@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,9 +13,8 @@ from fake_hub import FakeHub
 from huggingface_hub import ModelCard
 
 from edgeconnect_hf import EdgeConnectPipeline, EdgeGenerator
-from edgeconnect_hf.export import export_onnx
 from edgeconnect_hf.hub import push_folder
-from edgeconnect_hf.model_card import write_model_card
+from edgeconnect_hf.model_card import with_location, write_model_card
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -83,7 +83,7 @@ def author(hub, folder, tmp_path_factory) -> Machine:
 pipe = EdgeConnectPipeline.from_pretrained(sys.argv[1])
 pipe.push_to_hub("tester/tiny", commit_message="First", license="apache-2.0")
 pipe.push_to_hub("tester/secret", private=True)
-pipe.edge_generator.push_to_hub("tester/lines")
+pipe.edge_generator.push_to_hub("lines")  # under the token's user
 EdgeConnectPipeline.from_pretrained(sys.argv[1], dtype=torch.float16).push_to_hub("tester/tiny", variant="fp16")
 print("null")
 """,
@@ -200,7 +200,7 @@ def test_a_push_broken_off_changes_nothing_and_a_second_completes_it(hub, author
 
 
 def test_a_card_on_the_hub_is_kept(hub, author, folder):
-    program = 'EdgeConnectPipeline.from_pretrained(sys.argv[1]).push_to_hub("tester/lines"); print("null")'
+    program = 'EdgeConnectPipeline.from_pretrained(sys.argv[1]).push_to_hub("lines"); print("null")'
     card = files(hub, "tester/lines")["README.md"]
     author.run(program, folder)
     assert files(hub, "tester/lines")["README.md"] == card
@@ -261,12 +261,19 @@ def test_generic_loader_without_our_import_refuses_and_names_the_package(hub, au
 
 
 def test_command_line_pushes(hub, author, folder, tmp_path):
-    arguments = ("-m", "edgeconnect_hf.cli", "push", folder, "tester/by-hand", "--private")
+    model = tmp_path / "conv" / "my-model"
+    shutil.copytree(folder, model)
+    card = write_model_card(model, summary="For a test.", license="other").read_text()
+    arguments = ("-m", "edgeconnect_hf.cli", "push", model, "by-hand", "--private")
     done = Machine(tmp_path, hub.url).start(*arguments)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(hub.url)
     assert hub.repos["models", "tester/by-hand"]["private"]
-    assert not any("checkpoint" in name for name in files(hub, "tester/by-hand"))
+    pushed = files(hub, "tester/by-hand")
+    assert not any("checkpoint" in name for name in pushed)
+    assert card.count('from_pretrained("my-model")') == 1
+    assert pushed["README.md"]["data"].decode() == card.replace('"my-model"', '"tester/by-hand"')
+    assert (model / "README.md").read_text() == card
 
 
 def test_a_folder_without_a_model_is_refused(tmp_path):
@@ -310,10 +317,30 @@ def test_card_is_valid_and_its_example_runs(network, tiny_pipeline, photo, hole,
     assert (tmp_path / "repaired.png").exists() is (name is None)
 
 
+def test_a_card_written_from_within_the_folder_has_its_name(tmp_path, monkeypatch):
+    (tmp_path / "my-model").mkdir()
+    monkeypatch.chdir(tmp_path / "my-model")
+    path = write_model_card(".", summary="For a test.", license="other")
+    assert 'EdgeConnectPipeline.from_pretrained("my-model")' in path.read_text()
+
+
+@pytest.mark.parametrize("network", ["EdgeConnectPipeline", "EdgeGenerator", "CompletionGenerator"])
+@pytest.mark.parametrize("location", [None, "", "someone/else"])
+def test_only_the_example_of_our_own_card_takes_the_new_location(network, location, tmp_path):
+    about = {"license": "other", "network": network, "summary": 'Made by `X.from_pretrained("someone/else")`.'}
+    card = write_model_card(tmp_path, location=location, **about).read_text()
+    expected = write_model_card(tmp_path, location="user/model", **about).read_text()
+    assert with_location(card, "user/model") == expected != card
+    by_a_person = card.replace("from PIL", "import PIL\nfrom PIL").replace("generator =", "g1 =")
+    assert with_location(by_a_person, "user/model") == by_a_person
+
+
 def test_onnx_computes_what_torch_does(tiny_pipeline, tmp_path):
     """On three sizes and batches; both sum in fp32, in another order: 1e-3 is far above that."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="pip install edgeconnect-hf[onnx]")
     pytest.importorskip("onnxscript", reason="pip install edgeconnect-hf[onnx]")
+    from edgeconnect_hf.export import export_onnx
+
     dtype = tiny_pipeline.edge_generator.dtype
     paths = export_onnx(tiny_pipeline, tmp_path)
     assert [path.relative_to(tmp_path).parts[0] for path in paths] == ["edge_generator", "completion_generator"]
