@@ -271,7 +271,7 @@ def _run(args: argparse.Namespace, outputs: dict[str, Path], work: Callable[...,
         for job in tqdm(waiting, unit="picture", disable=rank != 0):
             try:
                 _do(job, pipeline, work, args.resize_mask)
-            except _EXPECTED_ERRORS as error:
+            except (*_EXPECTED_ERRORS, RuntimeError, MemoryError) as error:  # the last two: no memory for this one
                 failures.append(f"{job.image}: {_one_line(error)}")
                 tqdm.write(f"edgeconnect: {failures[-1]}", file=sys.stderr)
     if failures:
@@ -299,7 +299,7 @@ def _single_job(image: Path, mask: Path, maps: dict[str, Path], outputs: dict[st
             raise ValueError(f"the output {str(path)!r} should end in one of {', '.join(_SAVE_OPTIONS)}.")
         if not path.parent.is_dir():
             raise ValueError(f"the output {str(path)!r} lies in a folder that does not exist.")
-    _check_apart(outputs.values())
+    _check_apart(outputs.values(), inputs=(image, mask, *maps.values()))
     return _Job(image, mask, maps, outputs)
 
 
@@ -381,7 +381,7 @@ def _open(path: Path, name: str) -> Image.Image:
         raise ValueError(f"the {name} {str(path)!r} does not exist.") from None
     except UnidentifiedImageError:
         raise ValueError(f"the {name} {str(path)!r} is not a picture of a known format.") from None
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNG chunks
+    except Exception as error:  # Pillow's decoders, and its reader of EXIF, may raise anything
         raise ValueError(f"the {name} {str(path)!r} cannot be decoded: {_one_line(error)}.") from error
 
 

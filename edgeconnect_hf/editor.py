@@ -11,7 +11,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image
 
 MASK_COLOUR = (225, 29, 72)
 MASK_OPACITY = 0.6
@@ -45,15 +45,8 @@ def hex_colour(colour: tuple[int, int, int]) -> str:
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
-def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Height and width as EXIF turns it, without decoding it."""
-    sideways = image.getexif().get(0x0112, 1) >= 5  # the orientations that swap the sides
-    return (image.width, image.height) if sideways else (image.height, image.width)
-
-
 def show_photo(image: Image.Image) -> Image.Image:
-    """Any picture as the editors show it: upright, RGB on white, at most 1024 pixels a side."""
-    image = ImageOps.exif_transpose(image)
+    """Any upright picture as the editors show it: RGB on white, at most 1024 pixels a side."""
     if image.mode.startswith("I;16"):
         image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
     height, width = _shown_size((image.height, image.width))

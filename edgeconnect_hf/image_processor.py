@@ -82,7 +82,7 @@ def read_masks(mask_image: ImageInput, pictures: list[Picture]) -> list[npt.NDAr
             warnings.warn(
                 "`mask_image` has no white pixel: the picture comes back as it was."
                 + (" Its values are 0 and 1 of 255; for such a mask pass `mask.astype(bool)`." if low_white else ""),
-                stacklevel=4,
+                stacklevel=5,  # where the pipeline was called, through torch.no_grad
             )
         masks.append(mask)
     return masks
@@ -95,7 +95,7 @@ def read_edges(edges: ImageInput, name: str, pictures: list[Picture]) -> list[Ar
         TypeError, ValueError: not a line map, or of another size than its picture.
     """
     return [
-        _to_dtype(array, picture.colour.dtype)
+        _to_dtype(array, picture.colour.dtype).copy()
         for array, picture in zip(_read_maps(edges, name, pictures), pictures, strict=True)
     ]
 
@@ -227,19 +227,22 @@ def _read_maps(value: ImageInput, name: str, pictures: list[Picture]) -> list[Ar
 
 
 def load_map(image: Image.Image, name: str) -> Image.Image:
-    """A mask or line map, `name` being its argument: decoded, upright, mode L.
+    """A mask or line map, `name` being its argument: decoded, upright, mode L; black where it is transparent.
 
     Raises:
         ValueError: it cannot be decoded, has no pixels, or is of mode I or F.
     """
-    return _load(image, name).convert("L")
+    image = _load(image, name)
+    if image.mode in ("LA", "RGBA"):
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
+    return image.convert("L")
 
 
 def _load(image: Image.Image, name: str) -> Image.Image:
     """Decode, turn upright as EXIF says, and bring into RGB, RGBA, L or LA, 8 bits a channel."""
     try:
         image = ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNG chunks
+    except Exception as error:  # Pillow's decoders, and its reader of EXIF, may raise anything
         raise ValueError(f"`{name}` cannot be decoded: {error}.") from error
     if 0 in image.size:
         raise ValueError(f"`{name}` is {image.width}x{image.height}; it has no pixels.")

@@ -112,7 +112,12 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
         except OSError as error:
             if isinstance(error.__cause__, HfHubHTTPError):  # diffusers hides that the Hub answered, and what
                 raise error.__cause__ from None
-            raise
+            if Path(name).is_dir():
+                raise
+            raise OSError(
+                f"`pretrained_model_name_or_path` is {str(name)!r}, which is no folder here and no model that the Hub "
+                f"gives: {error}"
+            ) from error
 
     @torch.no_grad()
     def __call__(
@@ -260,6 +265,7 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
             raise ValueError("this pipeline has no edge generator; pass the whole line map as `edges`.")
         if not (isinstance(sigma, Real) and 0 < sigma <= MAX_SIGMA):
             raise ValueError(f"`sigma` is {sigma!r}; a number above 0 fits, at most {MAX_SIGMA}.")
+        sigma = float(sigma)
         known_maps = None if known_edges is None else read_edges(known_edges, "known_edges", pictures)
         if edge_hints is not None:
             hints = read_edges(edge_hints, "edge_hints", pictures)
@@ -285,8 +291,9 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
             window, line_map = view.window, line_maps[view.picture]
             writable = ~masks[view.picture][window.view_slices]
             writable[window.hole_in_view] = True  # the view's other holes are other windows'
-            lines = window.enlarge_lines(comp_edges[..., 0])[writable]
-            line_map[window.view_slices][writable] = from_float(lines, line_map.dtype)
+            lines = from_float(window.enlarge_lines(comp_edges[..., 0])[writable], line_map.dtype)
+            target = line_map[window.view_slices]
+            target[writable] = np.maximum(target[writable], lines)  # of another view's, which may see farther
         return line_maps
 
     def _paint(

@@ -187,7 +187,7 @@ def _window(view: Box, hole: Box, mask: npt.NDArray[np.bool_], limit: float) -> 
         window = Window(view, hole, _work_size(view, limit))
         if not window.is_reduced or limit >= _LARGEST or (~window.reduce_mask(~known)).mean() >= known.mean() / 2:
             return window
-        limit *= 2
+        limit = min(2 * limit, _LARGEST)
 
 
 def _work_size(view: Box, limit: float) -> tuple[int, int]:

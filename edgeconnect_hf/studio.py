@@ -16,7 +16,7 @@ import gradio as gr
 import numpy as np
 import torch
 from gradio.utils import get_upload_folder
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from . import editor
 from .image_processor import load_map
@@ -81,7 +81,7 @@ class Studio:
         if path is None:
             raise _refusal("No photo came.")
         photo = _open(path, "photo")
-        mask = np.zeros(editor.upright_size(photo), bool) if mask_path is None else _open_mask(mask_path, photo)
+        mask = np.zeros((photo.height, photo.width), bool) if mask_path is None else _open_mask(mask_path, photo)
         background = editor.show_photo(photo)
         shown = _show(background, editor.mask_layer(mask), canvas_size=background.size)
         return Work(path, _pack(mask)), _visible(False), _visible(True), None, shown, _visible(False), _visible(False)
@@ -315,20 +315,21 @@ def _time_limit(pipeline: EdgeConnectPipeline) -> Iterator[None]:
 
 
 def _open(path: str, name: str) -> Image.Image:
-    """Read a picture wholly, unless it is too large."""
+    """Read a picture wholly and turn it upright, unless it is too large."""
     try:
         with Image.open(path) as image:
             if image.width * image.height > MAX_MEGAPIXELS * 1e6:
                 raise _refusal(f"The {name} is {image.width}x{image.height}; up to {MAX_MEGAPIXELS} megapixels fit.")
-            image.load()
-            return image
+            return ImageOps.exif_transpose(image)
     except FileNotFoundError:
         raise _gone(name) from None
     except Image.DecompressionBombError:  # raised before its size can be asked
         raise _refusal(f"The {name} is far too large; up to {MAX_MEGAPIXELS} megapixels fit.") from None
     except UnidentifiedImageError:
         raise _refusal(f"The {name} is not a picture of a known format.") from None
-    except (OSError, SyntaxError) as error:  # Pillow raises SyntaxError for broken PNG chunks
+    except gr.Error:
+        raise
+    except Exception as error:  # Pillow's decoders, and its reader of EXIF, may raise anything
         raise _refusal(f"The {name} cannot be decoded: {error}.") from error
 
 
@@ -338,8 +339,7 @@ def _open_mask(path: str, photo: Image.Image) -> editor.Bools:
         mask = load_map(_open(path, "mask"), "mask")
     except ValueError as error:
         raise _refusal(str(error)) from error
-    height, width = editor.upright_size(photo)
-    return np.asarray(mask.resize((width, height), Image.Resampling.NEAREST)) >= 128
+    return np.asarray(mask.resize(photo.size, Image.Resampling.NEAREST)) >= 128
 
 
 def _save(image: Image.Image, name: str) -> str:

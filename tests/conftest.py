@@ -1,3 +1,4 @@
+import struct
 import sys
 from pathlib import Path
 
@@ -53,6 +54,14 @@ def photo() -> Image.Image:
         for left in (12, 42, 72):
             pixels[top : top + 18, left : left + 12] = (30, 40, 60)
     return Image.fromarray(pixels.astype(np.uint8))
+
+
+@pytest.fixture(scope="session")
+def strange_exif() -> bytes:
+    """On its side, by a maker whose name is a number: Pillow reads that, and fails when it turns the picture."""
+    orientation = struct.pack("<HHIHH", 0x0112, 3, 1, 6, 0)
+    maker = struct.pack("<HHIf", 0x010F, 11, 1, 1.5)
+    return b"Exif\0\0II*\0" + struct.pack("<IH", 8, 2) + maker + orientation + struct.pack("<I", 0)
 
 
 @pytest.fixture(scope="session")

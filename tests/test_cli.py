@@ -99,14 +99,15 @@ def test_hints_and_lines_of_another_detector(run, files, photo):
 
 
 @pytest.fixture
-def folders(files, photo, hole):
-    """photos/: a.png, b.jpg, one broken, one without a mask; masks/."""
+def folders(files, photo, hole, strange_exif):
+    """photos/: a.png, b.jpg, one broken, one whose EXIF is, one without a mask; masks/."""
     for name in ("photos", "masks"):
         (files / name).mkdir()
     for name in ("a.png", "b.jpg", "unpaired.png"):
         photo.save(files / "photos" / name)
     (files / "photos" / "broken.png").write_bytes((files / "photo.png").read_bytes()[:200])
-    for name in ("a", "b", "broken"):
+    photo.save(files / "photos" / "exif.png", exif=strange_exif)
+    for name in ("a", "b", "broken", "exif"):
         hole.save(files / "masks" / f"{name}.png")
     return files
 
@@ -114,7 +115,8 @@ def folders(files, photo, hole):
 def test_a_folder_goes_on_past_broken_files_and_resumes(run, folders):
     code, _, err = run("inpaint", "photos", "masks", "-o", "repaired", "--save-edges", "lines")
     assert code == 1
-    assert "2 of 4 pictures failed" in err
+    assert "3 of 5 pictures failed" in err
+    assert "photos/exif.png: the image 'photos/exif.png' cannot be decoded: 'float' object" in err
     assert "photos/broken.png: the image 'photos/broken.png' cannot be decoded" in err
     assert "photos/unpaired.png: the mask 'masks/unpaired.png' does not exist" in err
     for name in ("repaired", "lines"):
@@ -122,7 +124,8 @@ def test_a_folder_goes_on_past_broken_files_and_resumes(run, folders):
 
     (folders / "repaired" / "a.png").write_bytes(b"finished")
     (folders / "photos" / "unpaired.png").unlink()
-    (folders / "photos" / "broken.png").unlink()
+    for name in ("broken.png", "exif.png"):
+        (folders / "photos" / name).unlink()
     code, out, err = run("inpaint", "photos", "masks", "-o", "repaired")
     assert code == 0
     assert out == "2 of 2 pictures are finished already\n"
@@ -130,13 +133,15 @@ def test_a_folder_goes_on_past_broken_files_and_resumes(run, folders):
 
 
 def test_one_mask_for_a_folder(run, folders):
-    (folders / "photos" / "broken.png").unlink()
+    for name in ("broken.png", "exif.png"):
+        (folders / "photos" / name).unlink()
     assert run("inpaint", "photos", "mask.png", "-o", "out")[0] == 0
     assert sorted(path.name for path in (folders / "out").iterdir()) == ["a.png", "b.png", "unpaired.png"]
 
 
 def test_a_folder_is_divided_among_processes(run, folders, monkeypatch):
-    (folders / "photos" / "broken.png").unlink()
+    for name in ("broken.png", "exif.png"):
+        (folders / "photos" / name).unlink()
     monkeypatch.setenv("WORLD_SIZE", "2")
     for rank, names in (("0", ["a.png", "unpaired.png"]), ("1", ["b.png"])):
         monkeypatch.setenv("RANK", rank)
@@ -249,6 +254,8 @@ FOLDER = ("inpaint", "photos", "mask.png", "-o")
             (*FOLDER, "new", "--save-edges", "empty/../new"),
             "the output 'new' and the output 'empty/../new' are the same place; different ones fit",
         ),
+        ((*INPAINT[:-1], "mask.png"), "the input 'mask.png' and the output 'mask.png' are the same place"),
+        ((*INPAINT, "--save-edges", "photo.png"), "the input 'photo.png' and the output 'photo.png' are the same"),
         ((*FOLDER, "photos"), "the input 'photos' and the output 'photos' are the same place"),
         ((*FOLDER, "new", "--save-edges", "photos"), "the input 'photos' and the output 'photos' are the same place"),
         ((*FOLDER, "empty", "--edge-hints", "empty"), "the input 'empty' and the output 'empty' are the same place"),

@@ -86,7 +86,7 @@ def test_wrong_recipes_end_the_program_with_a_message(text, tmp_path, capsys):
         {"stage": "both"},
         {"mixed_precision": "fp8"},
         {"resolution": 62},
-        {"resolution": 8},
+        {"resolution": 20},
         {"sigma": -0.5},
         {"sigma": -1, "stage": "edge"},
         {"sigma": -1, "stage": "completion", "edge_source": "mixed"},

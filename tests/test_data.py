@@ -21,7 +21,7 @@ from training_runs import finish, start
 from training.config import TrainingConfig
 from training.data import make_train_loader, make_validation_batches
 
-SIZE = 16
+SIZE = 24
 
 # Tests use two workers on whatever machine they run; on one with a single core torch has something to say to that.
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create:UserWarning")
@@ -171,7 +171,7 @@ from training.data import make_train_loader
 
 caught = []
 signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
-config = TrainingConfig(train_data_dir={str(folder)!r}, resolution=16, max_train_steps=1, dataloader_num_workers=2)
+config = TrainingConfig(train_data_dir={str(folder)!r}, resolution=24, max_train_steps=1, dataloader_num_workers=2)
 batches = iter(make_train_loader(config, 1, 0, 0))
 next(batches), next(batches)  # one of each worker: both have started
 os.killpg(0, signal.SIGTERM)
@@ -274,7 +274,7 @@ if __name__ == "__main__":  # a worker imports this file
             dataset_name="tester/pictures",
             streaming=streaming,
             dataloader_num_workers=int(streaming),
-            resolution=16,
+            resolution=24,
             train_batch_size=3,
             max_train_steps=1,
         )

@@ -126,15 +126,6 @@ def test_photos_of_any_mode_are_shown(mode, colour, shown):
     assert photo.getpixel((7, 7)) == shown
 
 
-def test_a_sideways_photo_is_shown_upright(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6
-    Image.new("RGB", (40, 20)).save(tmp_path / "sideways.jpg", exif=exif)
-    photo = Image.open(tmp_path / "sideways.jpg")
-    assert editor.upright_size(photo) == (40, 20)
-    assert editor.show_photo(photo).size == (20, 40)
-
-
 def test_the_hole_is_faded_more():
     mask = np.zeros((10, 10), bool)
     mask[:5] = True

@@ -18,6 +18,7 @@ from training.evaluation_config import EvaluationConfig, parse_config
 from training.examples import Samples, chance, with_hole
 from training.methods import METHODS, line_segments
 from training.metrics import FrechetDistance
+from training.results_file import ResultsFile
 from training.sigma_ablation import ablate
 
 PICTURES = 2
@@ -194,6 +195,7 @@ def test_line_segments_are_thin_lines():
         ({"mask_bins": [(30, 20)]}, "`mask_bins` holds 30-20"),
         ({"resolution": 32}, "`resolution` is 32; a multiple of 4 from 64"),
         ({"sigma": 0}, "`sigma` is 0"),
+        ({"sigma": 101}, "`sigma` is 101; a number above 0 fits, at most 100"),
         ({"grid_pictures": -1}, "`grid_pictures` is -1"),
     ],
 )
@@ -205,7 +207,7 @@ def test_what_does_not_fit_is_refused(data, tmp_path, overrides, message):
 def test_a_model_that_is_nowhere_is_named(data, tmp_path, monkeypatch):
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)  # does not wait for a network
     wanted = settings(data, tmp_path, models={"mine": "runs/mistyped"})
-    with pytest.raises(ValueError, match="the model 'mine' is 'runs/mistyped', which is no folder here"):
+    with pytest.raises(ValueError, match="the model 'mine': .* is 'runs/mistyped', which is no folder here"):
         evaluate(EvaluationConfig(**wanted))
 
 
@@ -226,6 +228,14 @@ def test_results_of_other_pictures_are_not_taken_for_these(data, tmp_path):
     Image.new("RGB", (64, 64), "red").save(path)
     with pytest.raises(ValueError, match="holds results with `their bytes`"):
         evaluate(EvaluationConfig(**wanted))
+
+
+def test_without_results_settings_bind_nobody(tmp_path):
+    ResultsFile(tmp_path, {"sigma": 2})
+    results = ResultsFile(tmp_path, {"sigma": 3})
+    results.add({"hole": "0-10", "method": "telea", "model": "", "picture": "a", "l1": 1.0})
+    with pytest.raises(ValueError, match="holds results with `sigma` 3, now it is 4"):
+        ResultsFile(tmp_path, {"sigma": 4})
 
 
 def test_fid_is_a_column_of_its_own(data, tmp_path, monkeypatch):

@@ -172,6 +172,16 @@ def test_empty_mask_warns_and_suspects_values_of_zero_and_one():
         read_masks(np.eye(5, 7, dtype=bool), pictures)
 
 
+@pytest.mark.parametrize("mode", ["LA", "RGBA"])
+def test_strokes_on_a_transparent_layer_are_the_hole(mode):
+    layer = Image.new(mode, (7, 5), (255, 0) if mode == "LA" else (255, 255, 255, 0))
+    layer.paste((255, 255) if mode == "LA" else (255, 255, 255, 255), (2, 1, 5, 3))
+    (mask,) = read_masks(layer, read_images(array(5, 7, 3), "pil"))
+    expected = np.zeros((5, 7), bool)
+    expected[1:3, 2:5] = True
+    assert np.array_equal(mask, expected)
+
+
 def test_soft_lines_keep_their_values():
     lines = array(5, 7)
     (as_uint8,) = read_edges(Image.fromarray(lines), "edges", read_images(array(5, 7, 3), "pil"))

@@ -42,6 +42,12 @@ def test_scores_of_equal_pictures():
         assert scores["ssim"] == pytest.approx(1, abs=1e-5)
 
 
+def test_black_pictures_do_not_differ():
+    black = torch.zeros(1, 3, 64, 64)
+    assert picture_scores(black, black, "published")["l1"] == 0
+    assert np.isfinite(picture_scores(black, black + 0.1, "published")["l1"])
+
+
 def test_published_protocol_looks_at_gray_in_flat_windows():
     generator = torch.Generator().manual_seed(0)
     real, fake = torch.rand(2, 1, 3, 60, 64, generator=generator)

@@ -260,9 +260,27 @@ def test_gray_stays_gray_and_takes_the_luminance(tiny_pipeline, photo, hole):
 
 
 def test_empty_mask_returns_the_picture_with_a_warning(tiny_pipeline, photo):
-    with pytest.warns(UserWarning, match="no white pixel"):
+    with pytest.warns(UserWarning, match="no white pixel") as warned:
         result = tiny_pipeline(photo, Image.new("L", photo.size))
     assert result.images[0] == photo
+    assert warned[0].filename == __file__
+
+
+def test_given_lines_are_handed_back_as_a_copy(tiny_pipeline, photo, hole):
+    lines = np.zeros((photo.height, photo.width), np.uint8)
+    (edges,) = tiny_pipeline(photo, hole, edges=lines).edges
+    lines[:] = 255
+    assert edges.getextrema() == (0, 0)
+
+
+def test_a_line_goes_on_where_another_window_ends(tiny_pipeline):
+    """Canny sees no line in the outermost pixels of a window, here row 268 of the second."""
+    photo, mask = np.zeros((600, 600, 3), np.uint8), np.zeros((600, 600), np.uint8)
+    photo[:, 240:] = 255
+    mask[236:244, 146:154] = mask[396:404, 336:344] = 255
+    (lines,) = tiny_pipeline.generate_edges(photo, mask, strategy="crop")
+    line = np.asarray(lines)[150:350, 236:244]
+    assert (line.max(axis=1) == 255).all()
 
 
 @pytest.mark.parametrize(

@@ -82,8 +82,9 @@ def test_a_fence_across_a_huge_picture_does_not_take_all_memory():
     mask = np.zeros((2100, 4200), bool)
     mask[:, ::2] = True
     for strategy in ("auto", "resize"):
-        (window,) = find_windows(mask, strategy, 256)
-        assert window.work_size == (1024, 2048)
+        for sample_size in (256, 192):
+            (window,) = find_windows(mask, strategy, sample_size)
+            assert window.work_size == (1024, 2048)
 
 
 def test_holes_with_wide_surroundings_are_reduced_to_the_limit():

@@ -95,8 +95,9 @@ def test_every_mode_becomes_rgb(picture, file_format, upper, lower):
     assert tuple(array[-1, -1]) == lower
 
 
+@pytest.mark.parametrize("file_format", ["PNG", "TIFF"])  # Pillow turns the latter when it decodes it
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_are_turned_upright(orientation):
+def test_pictures_are_turned_upright(orientation, file_format):
     upright = scene(40, 32)
     turns = {
         2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -111,7 +112,7 @@ def test_pictures_are_turned_upright(orientation):
     exif = Image.Exif()
     exif[0x0112] = orientation
     config = replace(CONFIG, crop="center")
-    sample = make(config, image=encode(stored, exif=exif))
+    sample = make(config, image=encode(stored, file_format, exif=exif))
     assert np.array_equal(colours(sample), np.asarray(upright)[:, 4:36])
 
 
@@ -324,6 +325,11 @@ def test_what_cannot_be_read_is_told_with_its_column_and_file(value, reason):
     row = {"image": encode(scene(32, 32)), "hole": value}
     with pytest.raises(UnreadableRowError, match="column 'hole'"):
         make(replace(CONFIG, mask_column="hole"), **row)
+
+
+def test_exif_that_cannot_be_read_is_told(strange_exif):
+    with pytest.raises(UnreadableRowError, match="column 'image': 'float' object"):
+        make(CONFIG, image=encode(scene(32, 32), exif=strange_exif))
 
 
 def test_a_picture_may_come_as_bytes_or_from_a_path_or_an_address(tmp_path):

@@ -206,15 +206,26 @@ def test_nothing_painted_and_another_mask_are_errors(page, photo, hole, tmp_path
         page.erase(paint(painted, (0, 0, 95, 71)), work, *SETTINGS)
 
 
-def test_files_that_are_no_fitting_pictures(page, photo, hole, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("orientation", "size"), [(6, (20, 40)), (9, (40, 20))])
+def test_a_photo_is_opened_upright(page, orientation, size, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    work, shown = opened(page, save(Image.new("RGB", (40, 20)), tmp_path / "sideways.jpg", exif=exif))
+    assert studio._unpack(work.mask).shape == size[::-1]
+    assert pixels(shown["background"]).shape[:2] == size[::-1]
+
+
+def test_files_that_are_no_fitting_pictures(page, photo, hole, tmp_path, monkeypatch, strange_exif):
     good, mask = save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png")
     text, broken, bomb = (tmp_path / name for name in ("text.png", "broken.png", "bomb.png"))
     text.write_text("no picture")
     broken.write_bytes(Path(good).read_bytes()[:100])
     Image.new("1", (20000, 10000)).save(bomb)
+    strange = Path(save(photo, tmp_path / "strange.png", exif=strange_exif))
     for path, message in (
         (text, "The photo is not a picture of a known format."),
         (broken, "The photo cannot be decoded"),
+        (strange, "The photo cannot be decoded: 'float' object"),
         (bomb, "The photo is far too large; up to 25 megapixels fit."),
         (tmp_path / "gone.png", "The photo is gone: files are deleted after 2 hours."),
     ):

@@ -1,5 +1,6 @@
 """The training loop: resuming bit for bit, torn checkpoints, what is written, what stops it."""
 
+import logging
 import math
 import multiprocessing
 import os
@@ -105,6 +106,8 @@ def test_a_resume_that_does_not_fit_is_refused_and_newer_checkpoints_are_named(d
     settings = (tmp_path / "training_config.yaml").read_text()
     with pytest.raises(ValueError, match="another `use_ema` than True"):
         run(data, tmp_path, resume_from_checkpoint=first, use_ema=True)
+    with pytest.raises(ValueError, match="of a run with another edge_generator: `base_channels`"):
+        run(data, tmp_path, resume_from_checkpoint=first, base_channels=8)
     assert (tmp_path / "training_config.yaml").read_text() == settings
     run(data, tmp_path, resume_from_checkpoint=first, max_train_steps=4)
     assert "['checkpoint-6'] are newer and stay" in caplog.text
@@ -232,7 +235,8 @@ def _fresh_accelerator_state():
 
 
 @pytest.mark.usefixtures("_fresh_accelerator_state")
-def test_accumulation_clipping_and_bf16_train(data, tmp_path):
+def test_accumulation_clipping_and_bf16_train(data, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="training.trainer")
     trainer = run(
         data,
         tmp_path,
@@ -242,6 +246,7 @@ def test_accumulation_clipping_and_bf16_train(data, tmp_path):
         max_train_steps=2,
         edge_loss_weights=EdgeLossWeights(cross_entropy=1),
     )
+    assert "4 pictures an update: processes 1, batch 2, accumulated 2." in caplog.text
     assert trainer.progress.samples == 8
     assert all(torch.isfinite(weight).all() for weight in final_weights(tmp_path).values())
 

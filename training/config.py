@@ -227,8 +227,8 @@ class TrainingConfig:
             weights = dataclasses.asdict(getattr(self, name))
             if min(weights.values()) < 0 or not 0 < sum(weights.values()) < math.inf:
                 raise ValueError(f"`{name}` are {weights}: none may be negative and one must be above 0.")
-        if self.resolution < 16 or self.resolution % 4:
-            raise ValueError(f"`resolution` is {self.resolution}, must be a multiple of 4 and at least 16.")
+        if self.resolution < 24 or self.resolution % 4:  # less, and the discriminators' last layers see nothing
+            raise ValueError(f"`resolution` is {self.resolution}, must be a multiple of 4 and at least 24.")
         if self.sigma < 0 and self.sigma != -1:
             raise ValueError(f"`sigma` is {self.sigma}, must be above 0, or 0 (random), or -1 (no lines).")
         if self.sigma == -1 and (self.stage, self.edge_source) != ("completion", "canny"):

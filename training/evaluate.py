@@ -121,10 +121,8 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
 def _load_pipeline(name: str, model: str) -> Any:
     try:
         return EdgeConnectPipeline.from_pretrained(model)
-    except OSError as error:  # what diffusers says of a mistyped folder takes it for a model of the Hub
-        raise ValueError(
-            f"the model {name!r} is {model!r}, which is no folder here and no model that the Hub gives: {error}"
-        ) from error
+    except OSError as error:
+        raise ValueError(f"the model {name!r}: {error}") from error
 
 
 def _load_vgg(weights: str) -> VGG19Features:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, get_args
 
-from edgeconnect_hf.pipeline import BUNDLED_MODEL
+from edgeconnect_hf.pipeline import BUNDLED_MODEL, MAX_SIGMA
 from training.methods import METHODS, MODEL_METHODS, check_methods
 from training.metrics import Protocol
 
@@ -30,7 +30,7 @@ class EvaluationConfig:
         masks (`str`): `"irregular"` (strokes, by hole size) or `"rectangle"` (a quarter of the picture).
         mask_bins (`Sequence[Bin]`, *optional*): hole sizes of irregular masks in percent; by default the paper's six.
         resolution (`int`): side of the squares in pixels; a multiple of 4, at least 64.
-        sigma (`float`): Canny's, of the known and of the true lines.
+        sigma (`float`): Canny's, of the known and of the true lines, above 0, at most 100.
         protocol (`str`): of L1, PSNR and SSIM, see `training.metrics.picture_scores`.
         vgg_weights (`str`, *optional*): file or Hub model for the feature distance; without it there is none.
         fid (`bool`): FID too, which needs torch-fidelity.
@@ -72,8 +72,8 @@ class EvaluationConfig:
                 raise ValueError(f"`mask_bins` holds {low}-{high}; two whole percents, 0 <= low < high < 100, fit.")
         if self.resolution < MIN_RESOLUTION or self.resolution % 4:
             raise ValueError(f"`resolution` is {self.resolution}; a multiple of 4 from {MIN_RESOLUTION} fits.")
-        if not self.sigma > 0:
-            raise ValueError(f"`sigma` is {self.sigma}; a number above 0 fits.")
+        if not 0 < self.sigma <= MAX_SIGMA:
+            raise ValueError(f"`sigma` is {self.sigma}; a number above 0 fits, at most {MAX_SIGMA}.")
         if self.grid_pictures < 0:
             raise ValueError(f"`grid_pictures` is {self.grid_pictures}; 0 or more fit.")
 

@@ -127,7 +127,7 @@ class MaskFolder:
         try:
             with Image.open(file) as picture:
                 mask = mask_from_picture(picture, size)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # Pillow's decoders may raise anything
             raise ValueError(f"`mask_dataset` holds {str(file)!r}, which cannot be read: {error}") from error
         return _turn(mask, rng)
 

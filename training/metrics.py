@@ -50,7 +50,7 @@ def picture_scores(real: Tensor, fake: Tensor, protocol: Protocol = "usual") -> 
     else:
         weights = torch.tensor(GRAY_WEIGHTS, dtype=real.dtype, device=real.device).view(1, 3, 1, 1)
         real, fake = ((picture * weights).sum(dim=1, keepdim=True) for picture in (real, fake))  # [N,1,H,W]
-        l1 = (real - fake).abs().sum() / (real + fake).sum()
+        l1 = (real - fake).abs().sum() / (real + fake).sum().clamp(min=torch.finfo(real.dtype).tiny)  # may be black
         window, margin = {"gaussian_kernel": False, "kernel_size": 51}, 25
     _, ssim_map = structural_similarity_index_measure(fake, real, data_range=1.0, return_full_image=True, **window)
     ssim = ssim_map[..., margin:-margin, margin:-margin].mean()  # of [N,C,H,W], where the window is in the picture

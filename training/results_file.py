@@ -26,7 +26,7 @@ class ResultsFile:
         self.path = Path(folder) / "results.jsonl"
         settings_path = Path(folder) / "settings.json"
         Path(folder).mkdir(parents=True, exist_ok=True)
-        if settings_path.exists():
+        if settings_path.exists() and self.path.exists():
             before = json.loads(settings_path.read_text(encoding="utf-8"))
             for name in settings:
                 if name in before and before[name] != settings[name]:

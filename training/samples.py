@@ -2,7 +2,6 @@
 
 import io
 import math
-import struct
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -204,16 +203,12 @@ def to_bytes(marked: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
     return marked.astype(np.uint8) * 255
 
 
-# What Pillow's decoders raise of a broken file.
-_DECODING_ERRORS = (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError)
-
-
 @contextmanager
 def _decoding(row: Mapping[str, Any], column: str) -> Iterator[None]:
     """Turns a decoder's error into an `UnreadableRowError` that names the column and, where it has one, the file."""
     try:
         yield
-    except _DECODING_ERRORS as error:
+    except Exception as error:  # Pillow's decoders, and its reader of EXIF, may raise anything
         value = row[column]
         path = value.get("path") if isinstance(value, Mapping) else None
         source = f"column {column!r}" if path is None else f"column {column!r}, {path}"
@@ -238,6 +233,8 @@ def _open_picture(value: Any) -> Image.Image:
 
 def _upright_size(picture: Image.Image) -> tuple[int, int]:
     """Width and height of a picture turned as its EXIF orientation says: 5 to 8 lay it on its side."""
+    if picture.format == "TIFF":
+        picture.load()  # turns it, and takes the orientation away
     on_its_side = picture.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     return (picture.height, picture.width) if on_its_side else picture.size
 

@@ -30,7 +30,7 @@ def ablate(config: EvaluationConfig, sigmas: Sequence[float]) -> list[Row]:
 
     Args:
         config (`EvaluationConfig`): the other settings; its `sigma` is not used.
-        sigmas (`Sequence[float]`): Canny's Gaussians in pixels, above 0.
+        sigmas (`Sequence[float]`): Canny's Gaussians in pixels, above 0, at most 100.
 
     Returns:
         The rows of all tables, each with its `sigma`.
@@ -38,12 +38,13 @@ def ablate(config: EvaluationConfig, sigmas: Sequence[float]) -> list[Row]:
     Raises:
         ValueError, UnreadableRowError: see `evaluate`.
     """
-    rows: list[Row] = []
-    for sigma in sigmas:
-        folder = Path(config.output_dir) / f"sigma_{sigma:g}"
-        report = evaluate(dataclasses.replace(config, sigma=sigma, output_dir=str(folder)))
-        rows += [{"sigma": sigma, **row} for row in report["table"]]
     folder = Path(config.output_dir)
+    configs = [
+        dataclasses.replace(config, sigma=sigma, output_dir=str(folder / f"sigma_{sigma:g}")) for sigma in sigmas
+    ]
+    rows: list[Row] = []
+    for one in configs:
+        rows += [{"sigma": one.sigma, **row} for row in evaluate(one)["table"]]
     (folder / "sigma.json").write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     plot(rows).savefig(folder / "sigma.png", dpi=120)
     return rows

@@ -330,6 +330,12 @@ class Trainer:
         return {name: tensor.to(device, memory_format=memory_format) for name, tensor in batch.items()}
 
     def _start_logs(self) -> None:
+        batch, accelerator = self.config.train_batch_size, self.accelerator
+        processes, accumulated = accelerator.num_processes, accelerator.gradient_accumulation_steps
+        logger.info(
+            "%d pictures an update: processes %d, batch %d, accumulated %d.",
+            *(processes * batch * accumulated, processes, batch, accumulated),
+        )
         settings = {name: value for name, value in vars(self.config).items() if isinstance(value, int | float | str)}
         self.accelerator.init_trackers("edgeconnect_hf", config=settings)
 
@@ -424,7 +430,14 @@ class Trainer:
 
     def _load_networks(self, models: list[nn.Module], input_dir: str) -> None:
         for name in self.trained:
-            self.networks[name].load_state_dict(load_file(Path(input_dir) / f"{name}.safetensors"))
+            try:
+                self.networks[name].load_state_dict(load_file(Path(input_dir) / f"{name}.safetensors"))
+            except RuntimeError as error:
+                raise ValueError(
+                    f"`resume_from_checkpoint` {input_dir!r} is of a run with another {name}: `base_channels`, "
+                    "`num_residual_blocks` and `pretrained_model_name_or_path` must be as before (its settings are in "
+                    "training_config.yaml)."
+                ) from error
         models.clear()  # accelerate has nothing left to load
 
     def _save_result(self) -> None:
