@@ -45,10 +45,10 @@ _TRAINING = """\
 By `training/recipes/bundled.sh`, on two CPU cores, in about five and a half hours: from a prototype (45 minutes at
 64x64 and 128x128), both generators side by side (AMD EPYC, bf16), at 128x128 on 17,600 pictures for the edge
 generator and 23,120 for the completion generator, at 256x256 on 7,400 and 5,350; then both end to end, the joint
-stage, on 6,600 pictures of 256x256 (Intel Xeon, fp32, 110 minutes). The edge generator learned by cross-entropy of
-the lines in the hole, the completion generator by the absolute difference of the colours there and, for the last
-11,900 pictures, the perceptual loss of VGG19 up to relu3_1, from true and generated lines mixed and through
-`match_colours`; moving average. No adversarial loss, no style loss."""
+stage, on 3,300 pictures of 256x256 (one core of an Intel Xeon, fp32, 105 minutes). The edge generator learned by
+cross-entropy of the lines in the hole, the completion generator by the absolute difference of the colours there and,
+for the last 8,600 pictures, the perceptual loss of VGG19 up to relu3_1, from true and generated lines mixed and
+through `match_colours`; moving average. No adversarial loss, no style loss."""
 
 _EVALUATION = """\
 {report}
@@ -67,7 +67,8 @@ _COMMAND = """\
 python training/evaluate.py --dataset facades/validation --grid_pictures 20 \\
   --methods model,true_edges,no_edges,telea,navier_stokes --vgg_weights vgg19_to_conv3_4.safetensors
 python training/evaluate.py --dataset facades/validation --grid_pictures 20 --masks rectangle \\
-  --methods model,true_edges,no_edges,telea,navier_stokes --vgg_weights vgg19_to_conv3_4.safetensors"""
+  --methods model,true_edges,no_edges,telea,navier_stokes --vgg_weights vgg19_to_conv3_4.safetensors \\
+  --output_dir runs/rectangles"""
 
 _SAMPLES = f"""\
 Irregular holes of 20 to 30 % of the picture, 256x256, none chosen; the last column has the lines that the edge

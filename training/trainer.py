@@ -330,12 +330,10 @@ class Trainer:
         return {name: tensor.to(device, memory_format=memory_format) for name, tensor in batch.items()}
 
     def _start_logs(self) -> None:
-        batch, accelerator = self.config.train_batch_size, self.accelerator
-        processes, accumulated = accelerator.num_processes, accelerator.gradient_accumulation_steps
-        logger.info(
-            "%d pictures an update: processes %d, batch %d, accumulated %d.",
-            *(processes * batch * accumulated, processes, batch, accumulated),
-        )
+        processes, batch = self.accelerator.num_processes, self.config.train_batch_size
+        accumulated = self.accelerator.gradient_accumulation_steps
+        pictures = processes * batch * accumulated
+        logger.info(f"{pictures} pictures an update: processes {processes}, batch {batch}, accumulated {accumulated}.")
         settings = {name: value for name, value in vars(self.config).items() if isinstance(value, int | float | str)}
         self.accelerator.init_trackers("edgeconnect_hf", config=settings)
 

@@ -62,9 +62,8 @@ train completion fourth completion-256c --train_batch_size 3 --max_train_steps 8
     --ema_decay 0.997 $perceptual
 compose edge-256c completion-256c fifth
 
-# Third round: both end to end, on two processes.
-$python -m accelerate.commands.launch --cpu --num_machines 1 --num_processes 2 training/train.py \
-    --recipe training/recipes/bundled-joint.yaml --pretrained_model_name_or_path runs/fifth --output_dir runs/bundled
+# Third round: both end to end.
+train joint fifth bundled
 
 # Do the lines pay? (training/README.md)
 train completion first completion-128-no-lines --resolution 128 --min_crop_scale 0.3 --train_batch_size 8 \
