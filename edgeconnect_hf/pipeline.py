@@ -141,8 +141,8 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
             image: one picture or a list: PIL, NumPy `[H,W]`, `[H,W,C]`, `[N,H,W,C]` or torch `[H,W]`, `[C,H,W]`,
                 `[N,C,H,W]`; uint8, or float in [0,1]. RGB, RGBA, gray, gray with alpha come back as they came, other
                 PIL modes as RGB. Pictures of one size run as a batch.
-            mask_image: one for each picture, or one for all, of the same size, with one channel. Values of 0.5 (128)
-                and above are the hole.
+            mask_image: one for each picture, or one for all, of the same size; an array with one channel. Values of 0.5
+                (128) and above are the hole; of a PIL picture's luminance, but where it is transparent.
             edges: the whole line map, white on black, used as given inside and outside the hole, without Canny
                 and without the edge generator.
             known_edges: lines of the known part from another detector, in place of Canny's.
