@@ -12,6 +12,8 @@ from pathlib import Path
 from shutil import copyfile, copytree, ignore_patterns
 
 from huggingface_hub import HfApi, RepoCard
+from huggingface_hub.errors import HFValidationError
+from huggingface_hub.utils import httpx
 
 SPACE = Path(__file__).parent
 ROOT = SPACE.parent
@@ -38,19 +40,26 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parser.add_argument("--private", action="store_true", help="for your eyes only, where the Space is new")
     args = parser.parse_args(arguments)
+    try:
+        print(deploy(args.space, args.model, args.private))
+    except (HFValidationError, httpx.HTTPError, OSError) as error:
+        raise SystemExit(f"{args.space!r} could not be deployed: {error}") from error
 
+
+def deploy(space: str, models: Sequence[str], private: bool) -> str:
+    """Upload everything in one commit; returns the Space's address."""
     api = HfApi()
-    api.create_repo(args.space, repo_type="space", space_sdk="gradio", private=args.private, exist_ok=True)
+    api.create_repo(space, repo_type="space", space_sdk="gradio", private=private, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        collect(Path(folder), args.space, args.model, api.endpoint)
+        collect(Path(folder), space, models, api.endpoint)
         api.upload_folder(
-            repo_id=args.space,
+            repo_id=space,
             repo_type="space",
             folder_path=folder,
             commit_message="Deploy EdgeConnect",
             delete_patterns="*",  # files that are no longer part of it
         )
-    print(f"{api.endpoint}/spaces/{args.space}")
+    return f"{api.endpoint}/spaces/{space}"
 
 
 if __name__ == "__main__":

@@ -211,6 +211,12 @@ def test_a_model_that_is_nowhere_is_named(data, tmp_path, monkeypatch):
         evaluate(EvaluationConfig(**wanted))
 
 
+def test_a_folder_without_pictures_is_named(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match="`dataset` '.*empty' holds no pictures"):
+        evaluate(EvaluationConfig(dataset=str(tmp_path / "empty"), methods=["telea"], output_dir=str(tmp_path / "run")))
+
+
 def test_vgg_weights_that_end_too_early_are_refused(data, tmp_path):
     state = load_file(data / "vgg.safetensors")
     early = {name: tensor for name, tensor in state.items() if int(name.split(".")[1]) < 16}
@@ -276,6 +282,10 @@ def test_the_sigma_ablation_lists_its_settings(capsys, monkeypatch):
     assert "--sigmas SIGMA,…" in shown
     assert "--dataset FOLDER" in shown
     assert "--sigma SIGMA" not in shown
+    monkeypatch.setattr("sys.argv", ["sigma_ablation.py", "--dataset", ".", "--sigmas", "1,two"])
+    with pytest.raises(SystemExit):
+        sigma_ablation.main()
+    assert "'1,two' is no list of numbers" in capsys.readouterr().err
 
 
 def test_sigma_against_the_figures(data, tmp_path):

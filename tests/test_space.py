@@ -115,3 +115,10 @@ def test_models_of_the_hub_stand_in_the_header(deploy, hub, tmp_path):
     write_files(hub, "tester/two", tmp_path / "space")
     assert metadata_load(tmp_path / "space" / "README.md")["models"] == ["tester/facades", "tester/flowers"]
     assert hub.repos["spaces", "tester/two"]["private"]
+
+
+def test_a_name_that_cannot_be_is_refused_in_words():
+    done = subprocess.run([sys.executable, SPACE / "deploy.py", "bad name"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("'bad name' could not be deployed: Repo id must")
+    assert "Traceback" not in done.stderr

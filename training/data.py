@@ -154,8 +154,7 @@ def load_rows(config: TrainingConfig, split: str) -> Rows:
         ValueError: there is no such data set or folder, it is empty, or a column is missing.
     """
     if config.train_data_dir is not None:
-        rows = _load_folder("train_data_dir", config.train_data_dir, split, config.streaming)
-        return _with_columns(rows, config, f"`train_data_dir` {config.train_data_dir!r}")
+        return load_folder("train_data_dir", config.train_data_dir, split, config)
     try:
         rows = datasets.load_dataset(
             config.dataset_name, config.dataset_config_name, split=split, streaming=config.streaming
@@ -169,8 +168,7 @@ def load_rows(config: TrainingConfig, split: str) -> Rows:
 
 def _load_validation_rows(config: TrainingConfig) -> Rows:
     if config.validation_data_dir is not None:
-        rows = _load_folder("validation_data_dir", config.validation_data_dir, "validation", config.streaming)
-        return _with_columns(rows, config, f"`validation_data_dir` {config.validation_data_dir!r}")
+        return load_folder("validation_data_dir", config.validation_data_dir, "validation", config)
     if config.train_data_dir is not None:
         names = _splits_of(config.train_data_dir)
     else:
@@ -182,7 +180,16 @@ def _load_validation_rows(config: TrainingConfig) -> Rows:
     return load_rows(config, config.split)
 
 
-def _load_folder(argument: str, folder: str, split: str, streaming: bool) -> Rows:
+def load_folder(argument: str, folder: str, split: str, config: TrainingConfig) -> Rows:
+    """The rows of a folder of one's own, with the columns that `config` names, undecoded.
+
+    Raises:
+        ValueError: there is no such folder, it is empty, or lacks the split or a column; `argument` is named.
+    """
+    return _with_columns(_read_folder(argument, folder, split, config.streaming), config, f"`{argument}` {folder!r}")
+
+
+def _read_folder(argument: str, folder: str, split: str, streaming: bool) -> Rows:
     """Pictures (with `metadata.csv` or `.jsonl`, if there is one) or parquet files of `folder/split`, else of `folder`.
 
     The latter only where `folder` has no other split, which would be trained on and validated on at once. Of parquet

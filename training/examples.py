@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from training.config import TrainingConfig
-from training.data import load_rows
+from training.data import load_folder
 from training.masks import irregular_mask, rectangle_mask
 from training.samples import SampleMaker, draw_hints
 
@@ -38,7 +38,7 @@ class Samples:
 
     def __init__(self, dataset: str, resolution: int, sigma: float):
         settings = TrainingConfig(train_data_dir=dataset, resolution=resolution, sigma=sigma, max_train_steps=1)
-        self.rows = load_rows(settings, "validation")
+        self.rows = load_folder("dataset", dataset, "validation", settings)
         self.make_sample = SampleMaker(settings, for_validation=True)
         files = [row["image"]["path"] or "picture" for row in self.rows]
         self.names = [f"{number:04d}_{Path(file).stem}" for number, file in enumerate(files)]

@@ -5,6 +5,7 @@
 Each sigma is an evaluation of its own in `output_dir/sigma_…`, with all the settings of `training/evaluate.py`.
 """
 
+import argparse
 import dataclasses
 import json
 import sys
@@ -85,7 +86,10 @@ def main() -> None:
 
 
 def _numbers(text: str) -> list[float]:
-    return [float(number) for number in text.split(",")]
+    try:
+        return [float(number) for number in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers; 1,2,4 fits.") from None
 
 
 if __name__ == "__main__":
