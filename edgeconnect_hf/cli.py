@@ -299,7 +299,7 @@ def _single_job(image: Path, mask: Path, maps: dict[str, Path], outputs: dict[st
             raise ValueError(f"the output {str(path)!r} should end in one of {', '.join(_SAVE_OPTIONS)}.")
         if not path.parent.is_dir():
             raise ValueError(f"the output {str(path)!r} lies in a folder that does not exist.")
-    _check_apart(outputs.values(), inputs=(image, mask, *maps.values()))
+    _check_apart(outputs.values(), (image, mask, *maps.values()))
     return _Job(image, mask, maps, outputs)
 
 
@@ -308,7 +308,7 @@ def _folder_jobs(images: Path, masks: Path, maps: dict[str, Path], outputs: dict
     for path in outputs.values():
         if path.exists() and not path.is_dir():
             raise ValueError(f"the output {str(path)!r} is a file, the input {str(images)!r} a folder; a folder fits.")
-    _check_apart(outputs.values(), inputs=(images, masks, *maps.values()))
+    _check_apart(outputs.values(), (images, masks, *maps.values()))
     pictures = _pictures_by_stem(images)
     if not pictures:
         raise ValueError(f"the folder {str(images)!r} holds no pictures.")
@@ -327,7 +327,7 @@ def _folder_jobs(images: Path, masks: Path, maps: dict[str, Path], outputs: dict
     ]
 
 
-def _check_apart(outputs: Iterable[Path], inputs: Iterable[Path] = ()) -> None:
+def _check_apart(outputs: Iterable[Path], inputs: Iterable[Path]) -> None:
     """No result is written over another, nor among the inputs, whose files would pass for finished results."""
     taken = {path.resolve(): f"the input {str(path)!r}" for path in inputs}
     for path in outputs:

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
+from diffusers.utils.import_utils import is_accelerate_available
 from diffusers.utils.outputs import BaseOutput
 from huggingface_hub.errors import HfHubHTTPError
 
@@ -108,7 +109,9 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
             if isinstance(kwargs.get(argument), str):  # diffusers would quietly load fp32
                 raise TypeError(f"`{argument}` is the string {kwargs[argument]!r}; a torch.dtype fits: torch.bfloat16.")
         try:
-            return super().from_pretrained(name, **{**kwargs, "use_safetensors": True})
+            # Left to itself, diffusers asks for accelerate where it is not installed.
+            kwargs = {"low_cpu_mem_usage": is_accelerate_available(), **kwargs, "use_safetensors": True}
+            return super().from_pretrained(name, **kwargs)
         except OSError as error:
             if isinstance(error.__cause__, HfHubHTTPError):  # diffusers hides that the Hub answered, and what
                 raise error.__cause__ from None

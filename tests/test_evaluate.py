@@ -232,7 +232,7 @@ def test_results_of_other_pictures_are_not_taken_for_these(data, tmp_path):
     evaluate(EvaluationConfig(**wanted))
     (path,) = (tmp_path / "pictures").iterdir()
     Image.new("RGB", (64, 64), "red").save(path)
-    with pytest.raises(ValueError, match="holds results with `their bytes`"):
+    with pytest.raises(ValueError, match="holds results with `fingerprint of the pictures`"):
         evaluate(EvaluationConfig(**wanted))
 
 

@@ -1,4 +1,5 @@
 import json
+import logging
 import shutil
 
 import numpy as np
@@ -77,6 +78,13 @@ def test_hints_become_structure_in_a_plain_wall():
         return np.mean([slope[:, column - 2 : column + 2].max(axis=1) for column in columns])
 
     assert steepness(edge_hints=hints) > 3 * steepness()
+
+
+def test_without_accelerate_nobody_is_told_to_install_it(monkeypatch, caplog):
+    monkeypatch.setattr("diffusers.utils.import_utils._accelerate_available", False)
+    monkeypatch.setattr(logging.getLogger("diffusers"), "propagate", True)
+    EdgeConnectPipeline.from_pretrained()
+    assert "accelerate" not in caplog.text
 
 
 def test_matching_colours_is_a_setting_saved_with_the_pipeline(tmp_path):

@@ -69,7 +69,7 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
     settings = {
         "dataset": "/".join(Path(config.dataset).resolve().parts[-2:]),
         "pictures": len(samples.names),
-        "their bytes": samples.fingerprint(),
+        "fingerprint of the pictures": samples.fingerprint(),
         **{name: getattr(config, name) for name in ("resolution", "masks", "seed", "sigma", "protocol")},
         "vgg": None if vgg is None else fingerprint(vgg),
         **{f"weights of {name}": fingerprint(*_networks(pipeline)) for name, pipeline in pipelines.items()},
