@@ -2,14 +2,15 @@
 
 A briefly trained completion network paints shapes better than colours: on a red wall its hole comes out brownish. But
 it paints the known pixels too, and how far off it is there can be seen. That difference, carried smoothly into the
-hole, is what its colours lack. (Not in the paper; akin to Poisson blending, Pérez et al., 2003.)
+hole, is what its colours lack. (Not in the paper; it is Poisson blending, Pérez et al., 2003.)
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_TRUST = 4  # a pixel of the next, half as large picture is sure where a quarter of it is known
+_TRUST = 8  # a pixel of the next, half as large picture is sure where an eighth of it is known
+_RELAXATIONS = 16  # of each size; 64 are 0.02 dB nearer to the truth and take three times as long
 
 
 def match_colours(painted: Tensor, known: Tensor, mask: Tensor) -> Tensor:
@@ -29,7 +30,9 @@ def match_colours(painted: Tensor, known: Tensor, mask: Tensor) -> Tensor:
 
 
 def spread(values: Tensor, weights: Tensor) -> Tensor:
-    """Fills in what is not known from what is, the farther from it the smoother: an image pyramid, down and up again.
+    """Fills in what is not known from what is, each pixel with the mean of its four neighbours: Laplace's equation.
+
+    Solved nearly, along an image pyramid: at each size, from the smallest up, by a few steps of Jacobi's method.
 
     Args:
         values (`torch.Tensor`): `[N,C,H,W]` float32.
@@ -39,14 +42,24 @@ def spread(values: Tensor, weights: Tensor) -> Tensor:
         `[N,C,H,W]`: `values` where the weight is 1. Zero if it is known nowhere.
     """
     size, tiny = weights.shape[2:], torch.finfo(weights.dtype).eps
-    weighted = values * weights
+    weighted, open_share = values * weights, 1 - weights
     if min(size) <= 2:
-        filled = weighted.sum((2, 3), keepdim=True) / weights.sum((2, 3), keepdim=True).clamp(min=tiny)
-    else:
-        small_weights = _halve(weights)
-        small = _halve(weighted) / small_weights.clamp(min=tiny)
-        filled = _double(spread(small, (_TRUST * small_weights).clamp(max=1)), size)
-    return weighted + filled * (1 - weights)
+        mean = weighted.sum((2, 3), keepdim=True) / weights.sum((2, 3), keepdim=True).clamp(min=tiny)
+        return weighted + mean * open_share
+    small_weights = _halve(weights)
+    small = _halve(weighted) / small_weights.clamp(min=tiny)
+    filled = weighted + _double(spread(small, (_TRUST * small_weights).clamp(max=1)), size) * open_share
+    for _ in range(_RELAXATIONS):
+        filled = torch.addcmul(weighted, open_share, _sum_of_neighbours(filled), value=1 / 4)
+    return filled
+
+
+def _sum_of_neighbours(planes: Tensor) -> Tensor:
+    """Of the four pixels above, below, left and right; beyond the frame, the pixel itself."""
+    padded = F.pad(planes, (1, 1, 1, 1), mode="replicate")
+    above, below = padded[..., :-2, 1:-1], padded[..., 2:, 1:-1]
+    left, right = padded[..., 1:-1, :-2], padded[..., 1:-1, 2:]
+    return above + below + left + right
 
 
 def _halve(planes: Tensor) -> Tensor:

@@ -29,9 +29,9 @@ def test_a_tint_that_grows_across_the_picture_is_carried_across_the_hole():
     picture, mask = scene()
     growing = torch.linspace(-0.15, 0.15, picture.shape[-1])
     error = (match_colours(picture + growing, picture, mask) - picture).abs()[mask.expand_as(picture) == 1]
-    # Within the hole the tint runs from -0.036 to 0.076; a pyramid follows a slope in steps, not exactly.
-    assert error.max() < 0.02
-    assert error.mean() < 0.006
+    # Within the hole the tint runs from -0.036 to 0.076; the steps of Jacobi's method end short of the slope.
+    assert error.max() < 0.008
+    assert error.mean() < 0.003
 
 
 def test_what_the_network_painted_into_the_hole_stays():
@@ -59,7 +59,19 @@ def test_half_precision_gives_float32():
 def test_its_gradient_is_that_of_a_linear_map():
     painted = torch.rand(1, 2, 12, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     known = (torch.rand(1, 1, 12, 10) < 0.5).double()
-    assert torch.autograd.gradcheck(lambda values: spread(values, known), painted.requires_grad_())
+    assert torch.autograd.gradcheck(lambda values: spread(values, known), painted.requires_grad_(), fast_mode=True)
+
+
+def test_a_hole_is_filled_as_by_laplaces_equation():
+    picture, mask = scene()
+    y, x = (torch.arange(side) - side / 2 for side in picture.shape[2:])
+    saddle = (x**2 - y[:, None] ** 2)[None, None]  # each pixel is exactly the mean of its four neighbours
+    hole = mask == 1
+    error = (spread(saddle, 1 - mask) - saddle)[hole].abs() / (saddle[hole].max() - saddle[hole].min())
+    # A few steps of Jacobi's method do not get all the way (0.025 and 0.06); with none of them, a mere pyramid, the
+    # mean is 0.065 to 0.077.
+    assert error.mean() < 0.03
+    assert error.max() < 0.07
 
 
 def test_nothing_known_changes_nothing():
