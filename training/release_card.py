@@ -33,7 +33,7 @@ continues cornices and window frames, and paints what you draw. It does not inve
 _NETWORKS = """\
 Edge generator and completion generator of the paper's architecture (appendix A) with 32 base channels in place of 64,
 eight residual blocks, spectral norm folded, half precision: 10.8 MB. The pipeline has `match_colours` on: what the
-painted colours lack at the known pixels is carried into the hole."""
+painted colours lack at the known pixels is carried into the hole, as in Poisson blending."""
 
 _TRAINING_DATA = f"""\
 433 street fronts of Saint Petersburg from [{_DATA}](https://github.com/{_DATA})
@@ -48,7 +48,7 @@ generator and 23,120 for the completion generator, at 256x256 on 7,400 and 5,350
 stage, on 3,300 pictures of 256x256 (one core of an Intel Xeon, fp32, 105 minutes). The edge generator learned by
 cross-entropy of the lines in the hole, the completion generator by the absolute difference of the colours there and,
 for the last 8,600 pictures, the perceptual loss of VGG19 up to relu3_1, from true and generated lines mixed and
-through `match_colours`; moving average. No adversarial loss, no style loss."""
+through a coarser `match_colours`; moving average. No adversarial loss, no style loss."""
 
 _EVALUATION = """\
 {report}
@@ -57,7 +57,7 @@ On squares of a quarter of the picture:
 {rectangles}
 `true_edges` paints from Canny's lines of the whole picture, `no_edges` from none; `telea` and `navier_stokes` are
 OpenCV's. The VGG19 distance is the mean absolute difference of VGG19's features; it is neither LPIPS nor FID. Seconds a
-picture are those of one CPU core (Intel Xeon, AVX-512, fp32) beside a busy one. Made by
+picture are those of one CPU core (AMD EPYC without AVX-512, fp32) beside a busy one. Made by
 
 ```
 {command}
