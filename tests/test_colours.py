@@ -57,9 +57,9 @@ def test_half_precision_gives_float32():
 
 
 def test_its_gradient_is_that_of_a_linear_map():
-    painted = torch.rand(1, 2, 12, 10, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    known = (torch.rand(1, 1, 12, 10) < 0.5).double()
-    assert torch.autograd.gradcheck(lambda values: spread(values, known), painted.requires_grad_(), fast_mode=True)
+    painted = torch.rand(1, 2, 7, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    known = (torch.rand(1, 1, 7, 6) < 0.5).double()
+    assert torch.autograd.gradcheck(lambda values: spread(values, known), painted.requires_grad_())
 
 
 def test_a_hole_is_filled_as_by_laplaces_equation():
