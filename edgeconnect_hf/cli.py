@@ -15,6 +15,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
 from . import __version__
+from .demo.limits import Limits
 
 if TYPE_CHECKING:
     import torch
@@ -131,10 +132,16 @@ def _parser() -> argparse.ArgumentParser:
     push.add_argument("repo_id", metavar="REPO", help="user/model; made where it is missing")
     push.add_argument("--private", action="store_true", help="make it private, if it is made now")
     push.add_argument("--message", metavar="M", help="commit message")
+    push.add_argument(
+        "--push-validation-pictures",
+        action="store_true",
+        help="push validation.png, too: the pictures a training run validated on, yours as a rule",
+    )
 
     demo = commands.add_parser("demo", help="start the web page on this machine")
     demo.set_defaults(run=_demo)
     demo.add_argument("--port", type=int, metavar="P", help="default: the first free one from 7860")
+    Limits.add_flags(demo)
     _add_model_arguments(demo)
     return parser
 
@@ -227,7 +234,14 @@ def _export(args: argparse.Namespace) -> int:
 def _push(args: argparse.Namespace) -> int:
     from .hub import push_folder
 
-    print(push_folder(args.folder, args.repo_id, private=args.private or None, commit_message=args.message))
+    url = push_folder(
+        args.folder,
+        args.repo_id,
+        private=args.private or None,
+        commit_message=args.message,
+        push_validation_pictures=args.push_validation_pictures,
+    )
+    print(url)
     return 0
 
 
@@ -239,7 +253,8 @@ def _demo(args: argparse.Namespace) -> int:
             raise
         raise ValueError("`edgeconnect demo` needs Gradio: pip install 'edgeconnect-hf[demo]'.") from None
 
-    launch(build_demo(_load_pipeline(args)), host="127.0.0.1", port=args.port)
+    limits = Limits.from_flags(args)
+    launch(build_demo(_load_pipeline(args), limits=limits), host="127.0.0.1", port=args.port)
     return 0
 
 

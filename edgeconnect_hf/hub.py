@@ -1,7 +1,10 @@
 """Models to the Hub: what of a folder is a model, and the way there in one commit."""
 
+import logging
+import re
+import stat
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -10,18 +13,21 @@ from huggingface_hub import CommitOperationAdd, create_commit, create_repo, file
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the client of the installed version
 
-from .model_card import with_location, write_model_card
+from .model_card import VALIDATION_GRID, with_location, without_validation_grid, write_model_card
 
-# What of a folder is published. A training run keeps checkpoints, logs and the stages before the last beside it.
-_COMPONENTS = ("edge_generator", "completion_generator", "edge_discriminator", "completion_discriminator")
-_PUBLISHED = [
-    "README.md",
-    "validation.png",
-    "model_index.json",
-    "config.json",
-    "diffusion_pytorch_model*.safetensors",
-    *(f"{component}/*" for component in _COMPONENTS),
-]
+# What of a folder is published; nothing else is, whatever lies there. A training run keeps checkpoints, logs and the
+# stages before the last beside it.
+_WEIGHTS = r"diffusion_pytorch_model(\.\w+)?(-\d{5}-of-\d{5})?\.safetensors"  # a variant's name, a shard's number
+_NETWORK = rf"README\.md|config\.json|{_WEIGHTS}|diffusion_pytorch_model\.safetensors\.index(\.\w+)?\.json"
+_PUBLISHED = {
+    "": rf"{_NETWORK}|model_index\.json|samples\.jpg",
+    "edge_generator": rf"{_NETWORK}|model\.onnx(\.data)?",
+    "completion_generator": rf"{_NETWORK}|model\.onnx(\.data)?",
+    "edge_discriminator": r"README\.md|config\.json|model\.safetensors",
+    "completion_discriminator": r"README\.md|config\.json|model\.safetensors",
+}
+
+logger = logging.getLogger(__name__)
 
 
 class PushError(OSError):
@@ -35,8 +41,9 @@ def push_folder(
     private: bool | None = None,
     commit_message: str | None = None,
     token: str | None = None,
+    push_validation_pictures: bool = False,
 ) -> str:
-    """Push a model folder to the Hub in one commit: weights, configuration, card, ONNX files.
+    """Push a model folder to the Hub in one commit: weights, configuration, card, samples, ONNX files, nothing else.
 
     Files that the Hub has already are not sent again. Nothing changes there before the commit, the last step. The
     example of a card that `write_model_card` wrote names the repository there; the folder stays as it is.
@@ -47,24 +54,27 @@ def push_folder(
         private (`bool`, *optional*): for a repository that is made now.
         commit_message (`str`, *optional*): "Upload EdgeConnect model" by default.
         token (`str`, *optional*): by default the one that `hf auth login` stored.
+        push_validation_pictures (`bool`): push `validation.png` of a training run, too, which shows the pictures that
+            it validated on; by default the card is pushed without them.
 
     Returns:
         The address of the commit.
 
     Raises:
-        ValueError: the folder holds no model.
+        ValueError: the folder holds no model, or one of the model's files or folders is a link.
         PushError: the Hub refused it, or cannot be reached.
     """
     folder = Path(folder)
     if not any((folder / name).is_file() for name in ("model_index.json", "config.json")):
         raise ValueError(f"`folder` is {str(folder)!r}, which holds neither model_index.json nor config.json.")
-    paths = [path for pattern in _PUBLISHED for path in sorted(folder.glob(pattern)) if path.is_file()]
-    files: dict[str, Path | bytes] = {path.relative_to(folder).as_posix(): path for path in paths}
+    files: dict[str, Path | bytes] = dict(_find_published(folder))
+    if push_validation_pictures and (grid := folder / VALIDATION_GRID).exists():
+        files[VALIDATION_GRID] = _checked(grid, stat.S_ISREG)
     with _push_errors(repo_id):
         full_id = create_repo(repo_id, private=private, token=token, exist_ok=True).repo_id
         if "README.md" in files:
-            card = (folder / "README.md").read_bytes()
-            files["README.md"] = with_location(card.decode(), full_id).encode()
+            card = with_location((folder / "README.md").read_bytes().decode(), full_id)
+            files["README.md"] = (card if VALIDATION_GRID in files else without_validation_grid(card)).encode()
         return create_commit(
             full_id,
             [CommitOperationAdd(name, file) for name, file in files.items()],
@@ -115,6 +125,29 @@ class PushWithCard:
                     network=type(self).__name__,
                 )
             return push_folder(folder, repo_id, private=private, commit_message=commit_message, token=token)
+
+
+def _find_published(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Names and paths of a model's files. What else lies in a component's folder is named in a warning.
+
+    Raises:
+        ValueError: one of them is a link, or no file.
+    """
+    for component, pattern in _PUBLISHED.items():
+        if component and not (folder / component).exists():
+            continue
+        for path in sorted(_checked(folder / component, stat.S_ISDIR).iterdir() if component else folder.iterdir()):
+            name = path.relative_to(folder).as_posix()
+            if re.fullmatch(pattern, path.name):
+                yield name, _checked(path, stat.S_ISREG)
+            elif component:
+                logger.warning("%s is no file of a model: not pushed.", name)
+
+
+def _checked(path: Path, is_right: Callable[[int], bool]) -> Path:
+    if not is_right(path.lstat().st_mode):
+        raise ValueError(f"`folder` has {str(path)!r}, which is a link or no regular file: put a copy in its place.")
+    return path
 
 
 @contextmanager

@@ -6,6 +6,11 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+VALIDATION_GRID = "validation.png"  # the pictures a training run validates on: as a rule the user's own
+VALIDATION_SECTION = {
+    "Samples": f"Validation pictures, fixed before the training.\n\n![validation grid]({VALIDATION_GRID})"
+}
+
 _PIPELINE_EXAMPLE = """\
 from edgeconnect_hf import EdgeConnectPipeline
 from PIL import Image
@@ -98,7 +103,7 @@ def write_model_card(
         title=title,
         summary=summary,
         example=_example(network, Path(folder).resolve().name if location is None else location),
-        sections="".join(f"\n## {heading}\n\n{text}\n" for heading, text in (sections or {}).items()),
+        sections=_sections(sections or {}),
     )
     path = Path(folder) / "README.md"
     ModelCard(f"---\n{metadata.to_yaml()}\n---\n{body}").save(path)
@@ -111,6 +116,16 @@ def with_location(card: str, location: str) -> str:
         before, after = map(re.escape, _example(network, "LOCATION").split('"LOCATION"'))
         card = re.sub(rf'({before})(?:"[^"\n]*")?({after})', rf'\g<1>"{location}"\g<2>', card)
     return card
+
+
+def without_validation_grid(card: str) -> str:
+    """The text of a card without the section of a training run's validation pictures, and without their picture."""
+    card = card.replace(_sections(VALIDATION_SECTION), "")
+    return re.sub(rf"!\[[^\]\n]*\]\((?:\./)?{re.escape(VALIDATION_GRID)}[^)\n]*\)", "", card)
+
+
+def _sections(sections: Mapping[str, str]) -> str:
+    return "".join(f"\n## {heading}\n\n{text}\n" for heading, text in sections.items())
 
 
 def _example(network: str, location: str) -> str:

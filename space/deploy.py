@@ -6,10 +6,11 @@ Log in first (`hf auth login`, or `HF_TOKEN`).
 """
 
 import argparse
+import re
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from shutil import copyfile, copytree, ignore_patterns
+from shutil import copyfile
 
 from huggingface_hub import HfApi, RepoCard
 from huggingface_hub.errors import HFValidationError
@@ -18,13 +19,29 @@ from huggingface_hub.utils import httpx
 SPACE = Path(__file__).parent
 ROOT = SPACE.parent
 
+# The package's code, examples and bundled models. Whatever else lies there stays at home.
+_PACKAGED = (
+    r"(\w+/)*\w+\.py|py\.typed|examples/[\w-]+\.(jpg|png)"
+    r"|checkpoints/([\w-]+/){1,2}\w[\w.-]*\.(json|safetensors|md|jpg)"
+)
+
 
 def collect(folder: Path, name: str, models: Sequence[str], endpoint: str) -> None:
-    """Put together in `folder` what the Space `name` is made of."""
-    unwanted = ignore_patterns("__pycache__", "*.pyc")
-    copytree(ROOT / "edgeconnect_hf", folder / "edgeconnect_hf", ignore=unwanted)
-    for file in (SPACE / "app.py", SPACE / "requirements.txt", SPACE / "thumbnail.png", ROOT / "LICENSE"):
-        copyfile(file, folder / file.name)
+    """Put together in `folder` what the Space `name` is made of.
+
+    Raises:
+        OSError: one of the files is not there, or a link.
+    """
+    package = ROOT / "edgeconnect_hf"
+    paths = [path for path in package.rglob("*") if re.fullmatch(_PACKAGED, path.relative_to(package).as_posix())]
+    files = {path: path.relative_to(ROOT) for path in paths}
+    for path in (SPACE / "app.py", SPACE / "requirements.txt", SPACE / "thumbnail.png", ROOT / "LICENSE"):
+        files[path] = Path(path.name)
+    for path, place in files.items():
+        if path.is_symlink():
+            raise OSError(f"{str(path)!r} is a link: put a copy in its place.")
+        (folder / place).parent.mkdir(parents=True, exist_ok=True)
+        copyfile(path, folder / place)
     card = RepoCard((SPACE / "README.md").read_text().replace("USER/SPACE", name), ignore_metadata_errors=False)
     card.data.thumbnail = f"{endpoint}/spaces/{name}/resolve/main/thumbnail.png"
     if models:

@@ -107,6 +107,7 @@ def test_sigterm_then_the_rest_then_the_hub(data, home, tmp_path):
     with FakeHub() as hub:
         on_hub = {"HF_ENDPOINT": hub.url, "HF_TOKEN": "hf_test", "HF_HUB_DISABLE_XET": "1", "HF_HUB_OFFLINE": "0"}
         settings |= {"resume_from_checkpoint": "latest", "push_to_hub": True, "hub_model_id": "tester/tiny"}
+        settings["push_validation_pictures"] = True
         finish(start(flags({**settings, "max_train_steps": step + 1}), home, **on_hub))
         repo = hub.repos["models", "tester/tiny"]
         files = set(repo["commits"][repo["refs"]["main"]])

@@ -192,6 +192,8 @@ class TrainingConfig:
     """Checkpoint folder to go on from, or `latest`."""
     push_to_hub: bool = False
     """Push the finished pipeline to the Hub."""
+    push_validation_pictures: bool = False
+    """Push `validation.png` too, which shows the validation pictures; a repository is public by default."""
     hub_model_id: str | None = None
     """Its name there, `user/model`; by default the name of `output_dir`."""
     license: str = "other"

@@ -8,10 +8,8 @@ from pathlib import Path
 import yaml
 
 from edgeconnect_hf.hub import PushError, push_folder
-from edgeconnect_hf.model_card import write_model_card
+from edgeconnect_hf.model_card import VALIDATION_SECTION, write_model_card
 from training.config import TrainingConfig
-
-GRID = "validation.png"
 
 # Settings that may name files and folders of this machine, of which the card shows the last part only.
 _PATHS = (
@@ -58,7 +56,7 @@ def write_card(
             "Training": f"{config.stage.capitalize()} stage on `{data}`: {step} updates, {samples} pictures of "
             f"{config.resolution}x{config.resolution} pixels, {minutes:.1f} minutes.",
             "Losses at the end": f"On the last batch looked at.\n\n| name | value |\n|---|---|\n{table}",
-            "Samples": f"Validation pictures, fixed before the training.\n\n![validation grid]({GRID})",
+            **VALIDATION_SECTION,
             "Settings": f"```yaml\n{yaml.safe_dump(settings, sort_keys=False)}```",
         },
     )
@@ -82,9 +80,16 @@ def push(output_dir: Path, config: TrainingConfig) -> str:
     model = config.hub_model_id or output_dir.resolve().name
     try:
         message = f"Upload the result of the {config.stage} stage"
-        return push_folder(output_dir, model, private=config.hub_private_repo or None, commit_message=message)
+        return push_folder(
+            output_dir,
+            model,
+            private=config.hub_private_repo or None,
+            commit_message=message,
+            push_validation_pictures=config.push_validation_pictures,
+        )
     except PushError as error:
-        later = ["edgeconnect", "push", str(output_dir), model, *(["--private"] if config.hub_private_repo else [])]
+        flags = {"--private": config.hub_private_repo, "--push-validation-pictures": config.push_validation_pictures}
+        later = ["edgeconnect", "push", str(output_dir), model, *(flag for flag, is_set in flags.items() if is_set)]
         raise PushError(
             f"{error}\nThe model is complete in {str(output_dir)!r}. To push it later: {shlex.join(later)}"
         ) from error
