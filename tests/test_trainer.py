@@ -82,7 +82,7 @@ def test_a_resumed_run_ends_with_the_same_weights(data, results, tmp_path, stage
 
 def test_a_torn_checkpoint_is_passed_over(data, results, tmp_path, caplog):
     run_until(5, data, tmp_path, checkpointing_steps=2, use_ema=True)
-    optimizer = tmp_path / "checkpoint-4" / "optimizer.bin"
+    optimizer = tmp_path / "checkpoint-4" / "generator_adam.safetensors"
     optimizer.write_bytes(optimizer.read_bytes()[:-1])
     trainer = run(data, tmp_path, resume_from_checkpoint="latest", use_ema=True)
     assert "checkpoint-4 is torn" in caplog.text

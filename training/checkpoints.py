@@ -2,17 +2,21 @@
 
 A checkpoint is written to a hidden folder, sealed with a list of its files and their hashes, flushed to disk, and then
 renamed to `checkpoint-N`. A folder whose files do not match its list is torn: it is named in a warning and not used.
+The hashes tell of accidents, not of attacks: whoever can change a file can change its hash.
 """
 
 import hashlib
-import json
 import logging
 import os
 import re
+import reprlib
 import shutil
 from pathlib import Path
 
+from training.checked_files import is_regular, read_json, write_json
+
 _SEAL = "files.json"
+_NAME = re.compile(r"checkpoint-(0|[1-9][0-9]*)")
 
 logger = logging.getLogger(__name__)
 
@@ -30,30 +34,47 @@ def seal(output_dir: Path, step: int) -> Path:
     """
     partial, final = partial_folder(output_dir, step), output_dir / f"checkpoint-{step}"
     files = sorted(path for path in partial.rglob("*") if path.is_file())
-    hashes = {path.relative_to(partial).as_posix(): _hash(path) for path in files}
-    (partial / _SEAL).write_text(json.dumps(hashes, indent=1), encoding="utf-8")
+    write_json(partial / _SEAL, {path.relative_to(partial).as_posix(): _hash(path) for path in files})
     for path in (*partial.rglob("*"), partial):
         _flush(path)
-    if final.exists():  # torn, or of a run that was turned back to an earlier checkpoint
-        shutil.rmtree(final)
+    replaced = output_dir / f".checkpoint-{step}.replaced.partial"
+    if final.exists() or final.is_symlink():  # torn, or of a run that was turned back to an earlier checkpoint
+        final.rename(replaced)
     partial.rename(final)
     _flush(output_dir)
+    _remove(replaced)
     return final
+
+
+def sealed_files(checkpoint: Path) -> dict[str, str]:
+    """Names and SHA-256 of the files that a checkpoint is made of, whether they are there or not.
+
+    Raises:
+        ValueError: there is no list of files, or it names none, or one that does not lie in the folder.
+    """
+    hashes = read_json(checkpoint / _SEAL)
+    if not isinstance(hashes, dict) or not hashes or not all(isinstance(value, str) for value in hashes.values()):
+        raise ValueError(f"{str(checkpoint / _SEAL)!r} must list at least one file, each with its hash.")
+    folder = checkpoint.resolve()
+    for name in hashes:
+        path = folder / name
+        if not path.is_relative_to(folder) or path.resolve() != path:  # `..`, an absolute path, a link
+            raise ValueError(f"{str(checkpoint / _SEAL)!r} names {reprlib.repr(name)}, which is no file of the folder.")
+    return hashes
 
 
 def is_whole(checkpoint: Path) -> bool:
     """Whether every file of a checkpoint is there and as it was written."""
     try:
-        hashes = json.loads((checkpoint / _SEAL).read_text(encoding="utf-8"))
-        return all(_hash(checkpoint / name) == digest for name, digest in hashes.items())
-    except (OSError, ValueError):
+        hashes = sealed_files(checkpoint)
+        return all(is_regular(checkpoint / name) and _hash(checkpoint / name) == hashes[name] for name in hashes)
+    except (OSError, ValueError, RuntimeError):  # the last for links in a circle, before Python 3.13
         return False
 
 
 def find_checkpoints(output_dir: Path) -> list[Path]:
-    """All folders `checkpoint-N`, whole or torn, the oldest first."""
-    found = [path for path in output_dir.glob("checkpoint-*") if re.fullmatch(r"checkpoint-\d+", path.name)]
-    return sorted(found, key=checkpoint_step)
+    """All folders `checkpoint-N`, whole or torn, the oldest first. Links and files of that name are not ours."""
+    return [path for path in _called_checkpoint(output_dir) if path.is_dir() and not path.is_symlink()]
 
 
 def checkpoint_step(checkpoint: Path) -> int:
@@ -70,17 +91,77 @@ def find_latest(output_dir: Path) -> Path | None:
     return None
 
 
+def choose_checkpoint(output_dir: Path, wanted: str | None) -> Path | None:
+    """The checkpoint that a run continues from; None if it begins anew. Nothing is changed.
+
+    Args:
+        output_dir (`Path`): the run's folder.
+        wanted (`str`, *optional*): the setting `resume_from_checkpoint`.
+
+    Raises:
+        ValueError: the wanted checkpoint is not there or torn, or all are, or a link or a file has the name of one.
+        FileExistsError: none is wanted, but there are some.
+    """
+    checkpoints = find_checkpoints(output_dir)
+    if strays := [path.name for path in _called_checkpoint(output_dir) if path not in checkpoints]:
+        raise ValueError(f"`output_dir` {str(output_dir)!r} holds {strays}, which must be folders: move them away.")
+    if wanted is None:
+        if checkpoints:
+            raise FileExistsError(
+                f"`output_dir` {str(output_dir)!r} holds checkpoints: continue from them with "
+                "`--resume_from_checkpoint latest`, or choose another folder."
+            )
+        return None
+    if wanted == "latest":
+        latest = find_latest(output_dir)
+        if latest is None and checkpoints:
+            raise ValueError(
+                f"`resume_from_checkpoint` is 'latest', but all checkpoints in {str(output_dir)!r} are torn: "
+                f"{', '.join(path.name for path in checkpoints)}. Restore one, or begin anew in another `output_dir`."
+            )
+        if latest is None:
+            logger.info("No checkpoint in %s yet: beginning anew.", output_dir)
+        return latest
+    checkpoint = Path(wanted).absolute()
+    if not _NAME.fullmatch(checkpoint.name) or not is_whole(checkpoint):
+        raise ValueError(
+            f"`resume_from_checkpoint` is {wanted!r}, which is no folder `checkpoint-N` of a run, or a torn one."
+        )
+    later = [path.name for path in checkpoints if checkpoint_step(path) > checkpoint_step(checkpoint)]
+    if later:
+        logger.warning("%s are newer and stay, so 'latest' means them until this run has passed them.", later)
+    return checkpoint
+
+
 def remove_old(output_dir: Path, step: int, limit: int) -> None:
-    """Keeps the newest `limit` checkpoints up to `step`. Later ones, of a run that was turned back, are left alone."""
+    """Keeps the newest `limit` whole checkpoints up to `step`, which is one of them.
+
+    Later ones, of a run that was turned back, and torn ones are left alone.
+    """
     up_to_now = [checkpoint for checkpoint in find_checkpoints(output_dir) if checkpoint_step(checkpoint) <= step]
-    for checkpoint in up_to_now[:-limit]:
-        shutil.rmtree(checkpoint)
+    if len(up_to_now) > limit:
+        whole = [checkpoint for checkpoint in up_to_now if checkpoint_step(checkpoint) == step or is_whole(checkpoint)]
+        for checkpoint in whole[:-limit]:
+            _remove(checkpoint)
 
 
 def remove_partial(output_dir: Path) -> None:
     """Removes what runs that were killed had begun to write."""
     for partial in output_dir.glob(".checkpoint-*.partial"):
-        shutil.rmtree(partial)
+        _remove(partial)
+
+
+def _called_checkpoint(output_dir: Path) -> list[Path]:
+    """Whatever is called `checkpoint-N`, by N."""
+    return sorted((path for path in output_dir.glob("checkpoint-*") if _NAME.fullmatch(path.name)), key=checkpoint_step)
+
+
+def _remove(path: Path) -> None:
+    """Removes a folder, or a file or link, but nothing that a link leads to."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def _hash(path: Path) -> str:

@@ -10,7 +10,6 @@ from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,96 +17,24 @@ from accelerate import Accelerator
 from accelerate.utils import set_seed
 from diffusers.training_utils import EMAModel
 from PIL import Image
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
 from tqdm.auto import tqdm
 
-from training.checkpoints import (
-    checkpoint_step,
-    find_checkpoints,
-    find_latest,
-    is_whole,
-    partial_folder,
-    remove_old,
-    remove_partial,
-    seal,
-)
+from edgeconnect_hf.model_card import VALIDATION_GRID
+from training.checkpoints import choose_checkpoint, find_latest, partial_folder, remove_old, remove_partial, seal
 from training.config import TrainingConfig, save_config
 from training.data import TrainLoader, make_train_loader, make_validation_batches
 from training.networks import inherit_settings, make_networks, save_networks
-from training.publish import GRID, push, write_card
+from training.player import Player
+from training.publish import push, write_card
 from training.stages import STAGES
+from training.state import Progress, RunState
 
 logger = logging.getLogger(__name__)
 
 
 class NonFiniteError(RuntimeError):
     """A loss or a weight is infinite or not a number; nothing was saved since it was finite."""
-
-
-class Progress:
-    """How far a run has come; part of every checkpoint."""
-
-    def __init__(self) -> None:
-        self.global_step = 0  # updates
-        self.samples = 0  # pictures, seen by all processes together
-        self.minutes = 0.0  # over all resumed runs
-        self.logged: dict[str, float] = {}  # the last losses and metrics by name
-
-    def state_dict(self) -> dict[str, Any]:
-        return dict(vars(self))
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-
-
-class Player:
-    """One side of the game, generators or discriminators: its parameters, its optimiser, its learning rate.
-
-    Args:
-        accelerator (`Accelerator`): of the run.
-        parameters (`list[nn.Parameter]`): what it may move.
-        learning_rate (`float`): Adam's, before the drop.
-        config (`TrainingConfig`): the settings.
-    """
-
-    def __init__(
-        self, accelerator: Accelerator, parameters: list[nn.Parameter], learning_rate: float, config: TrainingConfig
-    ):
-        def factor(step: int) -> float:
-            if config.lr_scheduler == "cosine":
-                return (1 + math.cos(math.pi * min(1, step / config.max_train_steps))) / 2
-            return 1.0 if config.lr_drop_step is None or step < config.lr_drop_step else 0.1
-
-        self.accelerator = accelerator
-        self.parameters = parameters
-        self.learning_rate = learning_rate
-        self.betas = (config.adam_beta1, config.adam_beta2)
-        self.max_grad_norm = config.max_grad_norm
-        adam = torch.optim.Adam(parameters, lr=learning_rate, betas=self.betas)
-        self.schedule = LambdaLR(adam, factor)  # bare: accelerate's would step once for each process
-        self.optimizer = accelerator.prepare_optimizer(adam)
-
-    def update(self, loss: Tensor) -> None:
-        """Backward and, on the last batch of an accumulation, a step."""
-        self.accelerator.backward(loss)
-        if self.accelerator.sync_gradients and self.max_grad_norm is not None:
-            # Only this side's: accelerate's own clipping takes fp16's scale off the other side's gradients too.
-            self.accelerator.unscale_gradients(self.optimizer)
-            nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
-        self.optimizer.step()
-        self.optimizer.zero_grad()
-        if self.accelerator.sync_gradients:
-            self.schedule.step()
-
-    def apply_settings(self) -> None:
-        """Sets the learning rate and Adam's betas anew, in place of those that a checkpoint brought."""
-        (group,) = self.optimizer.param_groups
-        self.schedule.base_lrs = [self.learning_rate]
-        (factor,) = self.schedule.lr_lambdas
-        rate = self.learning_rate * factor(self.schedule.last_epoch)
-        group.update(lr=rate, initial_lr=self.learning_rate, betas=self.betas)
 
 
 class Trainer:
@@ -139,10 +66,7 @@ class Trainer:
                 f"{os.environ['WORLD_SIZE']} processes were started, but accelerate found "
                 f"{self.accelerator.num_processes}; on a machine without a GPU, set ACCELERATE_USE_CPU=true."
             )
-        checkpoint = self._find_checkpoint()
-        if self.accelerator.is_main_process:
-            self.output_dir.mkdir(parents=True, exist_ok=True)
-            remove_partial(self.output_dir)
+        checkpoint = choose_checkpoint(self.output_dir, config.resume_from_checkpoint)
 
         # 1. Networks, optimisers and schedules, the same in every process.
         set_seed(config.seed)
@@ -164,29 +88,21 @@ class Trainer:
         self.discriminator = Player(self.accelerator, judges, rate, config) if judges else None
         self.ema = EMAModel(self.generator.parameters, decay=config.ema_decay) if config.use_ema else None
 
-        # 2. What a checkpoint holds, beside optimisers and the random state of every process.
-        self.progress = Progress()
-        schedules = (player.schedule for player in (self.generator, self.discriminator) if player is not None)
-        states = [state for state in (self.progress, *schedules, self.ema) if state is not None]
-        self.accelerator.register_for_checkpointing(*states)
-        self.accelerator.register_save_state_pre_hook(self._save_networks)
-        self.accelerator.register_load_state_pre_hook(self._load_networks)
+        # 2. What a checkpoint holds.
+        players = {"generator": self.generator, "discriminator": self.discriminator}
+        self.state = RunState(
+            self.accelerator,
+            {name: self.networks[name] for name in trained},
+            {name: player for name, player in players.items() if player is not None},
+            self.ema,
+        )
         if checkpoint is not None:
-            if len([*checkpoint.glob("custom_checkpoint_*.pkl")]) != len(states):
-                raise ValueError(
-                    f"`resume_from_checkpoint` {str(checkpoint)!r} is of a run with another `use_ema` than "
-                    f"{config.use_ema}, or with losses that need another discriminator."
-                )
-            self.accelerator.load_state(str(checkpoint))
-            for player in (self.generator, self.discriminator):
-                if player is not None:
-                    player.apply_settings()
-            if self.ema is not None:
-                self.ema.decay = config.ema_decay
-            logger.info("Going on from %s.", checkpoint)
+            self.state.read(checkpoint)
+            logger.info("Continuing from %s.", checkpoint)
         self.saved_step = None if checkpoint is None else self.progress.global_step
-        if self.ema is not None:
-            self.ema.to(self.accelerator.device)
+        if self.accelerator.is_main_process:
+            self.output_dir.mkdir(parents=True, exist_ok=True)
+            remove_partial(self.output_dir)
 
         # 3. Data, from where the checkpoint left off.
         self.batches = self._read_batches(self._make_loader())
@@ -195,6 +111,10 @@ class Trainer:
             self.validation_batches = [self._place(batch) for batch in make_validation_batches(config)]
             repeatable = dataclasses.replace(config, resume_from_checkpoint=None)
             save_config(repeatable, self.output_dir / "training_config.yaml")
+
+    @property
+    def progress(self) -> Progress:
+        return self.state.progress
 
     def run(self) -> bool:
         """Trains to the end and writes the result to `output_dir`; or, after SIGTERM, a checkpoint only.
@@ -352,7 +272,7 @@ class Trainer:
         pixels = (grid.permute(1, 2, 0).float().cpu().numpy() * 255).round().astype(np.uint8)
         folder = self.output_dir / "validation"
         folder.mkdir(parents=True, exist_ok=True)
-        for path in (folder / f"step-{step:07d}.png", self.output_dir / GRID):
+        for path in (folder / f"step-{step:07d}.png", self.output_dir / VALIDATION_GRID):
             Image.fromarray(pixels).save(path)
         metrics = {f"validation_{name}": value for name, value in stage.metrics(batch, predicted).items()}
         self.progress.logged |= metrics
@@ -379,64 +299,21 @@ class Trainer:
 
     # Checkpoints and result.
 
-    def _find_checkpoint(self) -> Path | None:
-        wanted = self.config.resume_from_checkpoint
-        if wanted is None:
-            if find_checkpoints(self.output_dir):
-                raise FileExistsError(
-                    f"`output_dir` {str(self.output_dir)!r} holds checkpoints: go on from them with "
-                    "`--resume_from_checkpoint latest`, or choose another folder."
-                )
-            return None
-        if wanted == "latest":
-            latest = find_latest(self.output_dir)
-            if latest is None:
-                logger.info("No checkpoint in %s yet: beginning anew.", self.output_dir)
-            return latest
-        if not is_whole(Path(wanted)):
-            raise ValueError(f"`resume_from_checkpoint` is {wanted!r}, which is no checkpoint folder, or a torn one.")
-        step = checkpoint_step(Path(wanted))
-        later = [path.name for path in find_checkpoints(self.output_dir) if checkpoint_step(path) > step]
-        if later:
-            logger.warning("%s are newer and stay, so 'latest' means them until this run has passed them.", later)
-        return Path(wanted)
-
     def _save_checkpoint(self) -> None:
         """`checkpoint-N`, unless that has just been written. Called by all processes."""
         step = self.progress.global_step
         if step == self.saved_step:
             return
-        for network in self.networks.values():
-            for name, parameter in network.named_parameters():
-                self._check_finite({} if torch.isfinite(parameter).all() else {name: math.nan})
-        self.accelerator.save_state(str(partial_folder(self.output_dir, step)))
-        self.accelerator.wait_for_everyone()
+        for tensors in self.state.tensors().values():
+            for name, tensor in tensors.items():
+                self._check_finite({} if torch.isfinite(tensor).all() else {name: math.nan})
+        self.state.write(partial_folder(self.output_dir, step))
         if self.accelerator.is_main_process:
             seal(self.output_dir, step)
             if self.config.checkpoints_total_limit is not None:
                 remove_old(self.output_dir, step, self.config.checkpoints_total_limit)
         self.accelerator.wait_for_everyone()
         self.saved_step = step
-
-    def _save_networks(self, models: list[nn.Module], weights: list[Any], output_dir: str) -> None:
-        """Networks by name, free of what wraps them, so that another number of processes can go on from them."""
-        if self.accelerator.is_main_process:
-            for name in self.trained:
-                state = {key: tensor.contiguous() for key, tensor in self.networks[name].state_dict().items()}
-                save_file(state, Path(output_dir) / f"{name}.safetensors")
-        weights.clear()  # accelerate has nothing left to save
-
-    def _load_networks(self, models: list[nn.Module], input_dir: str) -> None:
-        for name in self.trained:
-            try:
-                self.networks[name].load_state_dict(load_file(Path(input_dir) / f"{name}.safetensors"))
-            except RuntimeError as error:
-                raise ValueError(
-                    f"`resume_from_checkpoint` {input_dir!r} is of a run with another {name}: `base_channels`, "
-                    "`num_residual_blocks` and `pretrained_model_name_or_path` must be as before (its settings are in "
-                    "training_config.yaml)."
-                ) from error
-        models.clear()  # accelerate has nothing left to load
 
     def _save_result(self) -> None:
         """The pipeline folder and its card."""
