@@ -23,8 +23,8 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Page, expect, sync_playwright
 
-from edgeconnect_hf import EdgeConnectPipeline, cli, editor, studio
-from edgeconnect_hf.demo import EXAMPLES, build_demo, launch
+from edgeconnect_hf import EdgeConnectPipeline, cli
+from edgeconnect_hf.demo import EXAMPLES, Limits, build_demo, canvas, launch
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(
@@ -255,12 +255,12 @@ def test_erase_object_with_an_uploaded_mask_and_change_it(open_page, files, pipe
     page.locator("#mask button[aria-label=Undo]").click()
     page.locator("#grow").click()
     click_for_result(page, "#erase")
-    grown = editor.resize_mask(mask, 8)
+    grown = canvas.resize_mask(mask, 8)
     assert np.array_equal(pipeline.mask, grown)
     page.locator("#shrink").click()
     page.locator("#invert").click()
     click_for_result(page, "#erase")
-    assert np.array_equal(pipeline.mask, ~editor.resize_mask(grown, -8))
+    assert np.array_equal(pipeline.mask, ~canvas.resize_mask(grown, -8))
     with page.expect_request(re.compile("queue/join")):
         page.locator("#mask button[aria-label='Clear canvas']").click()
     page.locator("#erase").click()
@@ -309,6 +309,30 @@ def test_errors_are_toasts(open_page, files):
     page = open_page()
     page.locator("#photo input[type=file]").set_input_files(files / "text.png")
     expect(page.locator(".toast-body").last).to_contain_text("The photo is not a picture of a known format.")
+
+
+@needs_chromium
+def test_who_is_turned_away_reads_why_and_may_try_again(open_page, files, url, demo):
+    page = open_page()
+    open_photo(page, files / "photo.png")
+    paint_hole(page)
+    api = f"{url}gradio_api/"
+    with (files / "photo.png").open("rb") as photo, (files / "mask.png").open("rb") as mask:
+        uploads = httpx.post(f"{api}upload", files=[("files", photo), ("files", mask)]).json()
+    data = [*({"path": path, "meta": {"_type": "gradio.FileData"}} for path in uploads), 2, "auto", None]
+    with demo.gate.turn(1):  # the model is taken, so that all others wait
+        events, answer = [], httpx.post(f"{api}call/inpaint", json={"data": data})
+        while answer.status_code == 200:
+            events.append(answer.json()["event_id"])
+            answer = httpx.post(f"{api}call/inpaint", json={"data": data})
+        assert len(events) == demo.limits.max_waiting + 1
+        page.locator("#erase").click()
+        expect(page.locator(".toast-body").last).to_contain_text(
+            "This application is currently busy. Please try again."
+        )
+    for event in events:
+        assert "event: complete" in httpx.get(f"{api}call/inpaint/{event}", timeout=PATIENCE).text
+    click_for_result(page, "#erase")
 
 
 @needs_chromium
@@ -373,7 +397,7 @@ def test_the_api_gives_what_the_pipeline_gives(client, files, tiny_pipeline):
             client.predict(*arguments(files), sigma=sigma, api_name="/inpaint")
 
 
-def test_eight_calls_at_once_are_each_answered_right(client, files, tiny_pipeline, tmp_path):
+def test_eight_calls_at_once_are_each_answered_right(url, files, tiny_pipeline, tmp_path):
     photo = Image.open(files / "photo.png")
     masks = []
     for number in range(8):
@@ -382,10 +406,14 @@ def test_eight_calls_at_once_are_each_answered_right(client, files, tiny_pipelin
         mask.save(tmp_path / f"{number}.png")
         masks.append(mask)
 
-    def call(number):
-        return client.predict(
-            handle_file(files / "photo.png"), handle_file(tmp_path / f"{number}.png"), api_name="/inpaint"
-        )
+    def call(number):  # each by a client of its own: one client may have two jobs at a time
+        client = Client(url, verbose=False)
+        try:
+            return client.predict(
+                handle_file(files / "photo.png"), handle_file(tmp_path / f"{number}.png"), api_name="/inpaint"
+            )
+        finally:
+            client.close()
 
     with ThreadPoolExecutor(8) as pool:
         results = list(pool.map(call, range(8)))
@@ -421,7 +449,7 @@ def test_files_are_deleted_when_their_time_is_over(client, demo, files):
         return {path.name for path in kept.rglob("*.*")}
 
     assert {"photo.png", "mask.png", "lines.png", "repaired.png"} <= pictures()
-    delete_files_created_by_app(demo, studio.FILE_AGE)  # what Gradio runs every ten minutes
+    delete_files_created_by_app(demo, Limits().file_age)  # what Gradio runs every ten minutes
     assert "repaired.png" in pictures()
     delete_files_created_by_app(demo, 0)
     assert pictures() <= {path.name for path in EXAMPLES.iterdir()}
@@ -432,7 +460,7 @@ def test_the_command_serves_this_machine_only_and_brings_its_examples(tiny_pipel
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "edgeconnect_hf.cli", "demo", "--port", str(port)]
+    command = [sys.executable, "-m", "edgeconnect_hf.cli", "demo", "--port", str(port), "--max-megapixels", "7"]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(tmp_path / "gradio")}
     server = subprocess.Popen(
         [*command, "--model", tmp_path / "tiny"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
@@ -445,6 +473,7 @@ def test_the_command_serves_this_machine_only_and_brings_its_examples(tiny_pipel
         (examples,) = (c["props"]["samples"] for c in components if c["props"].get("elem_id") == "examples")
         sizes = {len(httpx.get(picture["url"]).raise_for_status().content) for (picture,) in examples}
         assert sizes == {path.stat().st_size for path in EXAMPLES.glob("*.jpg")}
+        assert "and 7 megapixels" in httpx.get(f"http://127.0.0.1:{port}/config").text
     finally:
         server.terminate()
         server.communicate(timeout=PATIENCE)
@@ -452,6 +481,6 @@ def test_the_command_serves_this_machine_only_and_brings_its_examples(tiny_pipel
 
 def test_the_command_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
-    monkeypatch.delitem(sys.modules, "edgeconnect_hf.demo")
+    monkeypatch.delitem(sys.modules, "edgeconnect_hf.demo.app")
     assert cli.main(["demo"]) == 2
     assert "`edgeconnect demo` needs Gradio: pip install 'edgeconnect-hf[demo]'." in capsys.readouterr().err

@@ -1,6 +1,8 @@
 """The page's buttons without a page: exactness, the ways to go wrong, the limits."""
 
 import re
+from contextvars import copy_context
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,7 @@ from PIL import Image, ImageDraw
 
 gr = pytest.importorskip("gradio", reason="the page needs the extra `demo`")
 
-from edgeconnect_hf import editor, studio  # noqa: E402
+from edgeconnect_hf.demo import Limits, canvas, handlers, jobs  # noqa: E402
 from edgeconnect_hf.image_processor import read_images, read_masks  # noqa: E402
 
 SETTINGS = (2.0, "auto", "EdgeConnect")
@@ -18,7 +20,7 @@ SETTINGS = (2.0, "auto", "EdgeConnect")
 @pytest.fixture
 def page(tiny_pipeline, tmp_path, monkeypatch):
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    return studio.Studio({"EdgeConnect": tiny_pipeline})
+    return handlers.Studio({"EdgeConnect": tiny_pipeline})
 
 
 def save(image: Image.Image, path: Path, **options) -> str:
@@ -26,27 +28,29 @@ def save(image: Image.Image, path: Path, **options) -> str:
     return str(path)
 
 
-def opened(page: studio.Studio, *paths: str):
+def opened(page: handlers.Studio, *paths: str):
     """Open a photo, and its mask; gives the work and what the mask editor gives back, untouched."""
     work, _, _, _, shown, *_ = page.open_photo(*paths)
     return work, give_back(shown)
 
 
-def give_back(shown: dict) -> dict:
-    """What an editor gives back untouched: the pictures of the files that it was shown."""
-    value = shown["value"]
-    return {
-        "background": Image.open(value["background"]),
-        "layers": [Image.open(path) for path in value["layers"]],
-        "composite": None,
-    }
+def background(shown: dict) -> Image.Image:
+    return Image.open(shown["value"]["background"])
 
 
-def paint(value: dict, box: tuple[int, int, int, int], colour=(*editor.MASK_COLOUR, 153)) -> dict:
+def give_back(shown: dict) -> list[str]:
+    """What an editor gives back untouched: the files of the layers that it was shown."""
+    return shown["value"]["layers"]
+
+
+def paint(
+    layers: list[str] | list[bytes], box: tuple[int, int, int, int], colour=(*canvas.MASK_COLOUR, 153)
+) -> list[bytes]:
     """What an editor gives back once it was painted on."""
-    layer = value["layers"][0].copy()
+    layer, file = Image.open(layers[0] if isinstance(layers[0], str) else BytesIO(layers[0])), BytesIO()
     ImageDraw.Draw(layer).rectangle(box, fill=colour)
-    return {**value, "layers": [layer]}
+    layer.save(file, "PNG")
+    return [file.getvalue()]
 
 
 def noise(mode: str, size: tuple[int, int]) -> Image.Image:
@@ -62,11 +66,11 @@ def pixels(path_or_image) -> np.ndarray:
 
 def test_twelve_megapixels_stay_exact_outside_the_hole(page, tmp_path):
     photo = noise("RGB", (400, 300)).resize((4000, 3000))
-    work, mask_value = opened(page, save(photo, tmp_path / "large.png", compress_level=1))
-    assert mask_value["background"].size == (1024, 768)
-    mask_value = paint(mask_value, (500, 400, 540, 430))
+    work, _, _, _, shown, *_ = page.open_photo(save(photo, tmp_path / "large.png", compress_level=1))
+    assert background(shown).size == (1024, 768)
+    mask_value = paint(give_back(shown), (500, 400, 540, 430))
     work, _, lines_shown, _ = page.find(mask_value, work, *SETTINGS)
-    lines_value = paint(give_back(lines_shown), (505, 410, 530, 411), (*editor.DRAWN_COLOUR, 255))
+    lines_value = paint(give_back(lines_shown), (505, 410, 530, 411), (*canvas.DRAWN_COLOUR, 255))
     work, _, (before, after), path = page.complete(mask_value, lines_value, work, "auto", "EdgeConnect")
 
     repaired = pixels(path)
@@ -90,7 +94,7 @@ def test_modes_come_back_as_they_came(page, tmp_path, mode):
     outside = np.ones((90, 120), bool)
     outside[30:50, 40:60] = False
     assert np.array_equal(pixels(result)[outside], pixels(photo)[outside])
-    assert lines_shown["canvas_size"] == give_back(lines_shown)["background"].size == photo.size
+    assert lines_shown["canvas_size"] == background(lines_shown).size == photo.size
 
 
 def test_a_sideways_photo_is_painted_and_returned_upright(page, tmp_path):
@@ -108,19 +112,19 @@ def test_a_sideways_photo_is_painted_and_returned_upright(page, tmp_path):
 def test_masks_grow_shrink_invert_upload_and_clear(page, photo, hole, tmp_path):
     work, empty = opened(page, save(photo, tmp_path / "photo.png"))
     work, shown = page.upload_mask(save(hole.resize((48, 36)), tmp_path / "mask.png"), work)
-    uploaded = editor.read_mask(give_back(shown)["layers"], studio._unpack(work.mask))
+    uploaded = canvas.read_mask(page.files.read_layers(give_back(shown)), handlers._unpack(work.mask))
     assert np.array_equal(uploaded, pixels(hole.resize((48, 36)).resize(hole.size, Image.Resampling.NEAREST)) >= 128)
 
     work, shown = page.grow(paint(give_back(shown), (0, 0, 4, 4)), work, 3)
-    grown = studio._unpack(work.mask)
+    grown = handlers._unpack(work.mask)
     assert grown[:5, :5].all()
     assert grown.sum() > uploaded.sum() + 25
     work, shown = page.shrink(give_back(shown), work, 3)
-    assert (studio._unpack(work.mask) >= uploaded).all()
+    assert (handlers._unpack(work.mask) >= uploaded).all()
     work, shown = page.invert(give_back(shown), work, 3)
-    assert not (studio._unpack(work.mask) & uploaded).any()
+    assert not (handlers._unpack(work.mask) & uploaded).any()
     work, shown = page.clear_mask(work)
-    assert np.array_equal(pixels(give_back(shown)["layers"][0]), pixels(empty["layers"][0]))
+    assert np.array_equal(pixels(give_back(shown)[0]), pixels(empty[0]))
 
 
 def test_a_mask_is_read_as_the_pipeline_reads_it(page, photo, tmp_path):
@@ -133,12 +137,12 @@ def test_a_mask_is_read_as_the_pipeline_reads_it(page, photo, tmp_path):
         for image, name in ((photo, "photo.png"), (Image.fromarray(ramp), "mask.png"))
     ]
     work, _ = opened(page, *paths)
-    hole = studio._unpack(work.mask)
+    hole = handlers._unpack(work.mask)
     (expected,) = read_masks(Image.open(paths[1]), read_images(Image.open(paths[0]), "pil"))
     assert expected.sum() == photo.width * photo.height / 2
     assert np.array_equal(hole, expected)
     work, _ = page.upload_mask(paths[1], work)
-    assert np.array_equal(studio._unpack(work.mask), expected)
+    assert np.array_equal(handlers._unpack(work.mask), expected)
     Image.new("F", photo.size).save(tmp_path / "float.tiff")
     with pytest.raises(gr.Error, match="`mask` is a PIL picture of mode F"):
         page.upload_mask(str(tmp_path / "float.tiff"), work)
@@ -161,7 +165,9 @@ def test_work_that_is_kept_no_longer_is_gone_with_its_files(page):
         (page.complete, [*editors, None, *settings]),
         (page.erase, [{}, None, *SETTINGS]),
     ):
-        with pytest.raises(gr.Error, match="The photo is gone: files are deleted after 2 hours."):
+        with pytest.raises(
+            gr.Error, match="The photo is not available. It may have been deleted: please upload it again."
+        ):
             handler(*inputs)
 
 
@@ -169,26 +175,26 @@ def test_sketched_lines_are_continued_and_kept(page, photo, hole, tmp_path):
     work, mask_value = opened(page, save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png"))
     work, _, lines_shown, _ = page.sketch(mask_value, work, *SETTINGS)
     inside = pixels(hole) > 0
-    assert not studio._unpack_lines(work).edges[inside].any()
+    assert not handlers._unpack_lines(work).edges[inside].any()
 
     work, _, lines_shown, _ = page.resume(
-        mask_value, paint(give_back(lines_shown), (37, 40, 58, 40), (*editor.DRAWN_COLOUR, 255)), work, *SETTINGS
+        mask_value, paint(give_back(lines_shown), (37, 40, 58, 40), (*canvas.DRAWN_COLOUR, 255)), work, *SETTINGS
     )
-    lines = studio._unpack_lines(work)
+    lines = handlers._unpack_lines(work)
     assert (lines.edges[40, 37:59] == 255).all()
     assert (lines.edges[inside] > 0).sum() > 22  # the edge generator's
     assert np.array_equal(lines.drawn, lines.drawn & inside)
 
     cleared = page.restore_lines(work)
-    assert np.array_equal(pixels(give_back(cleared)["layers"][0]), pixels(give_back(lines_shown)["layers"][0]))
+    assert np.array_equal(pixels(give_back(cleared)[0]), pixels(give_back(lines_shown)[0]))
 
 
 def test_the_result_is_the_next_rounds_photo(page, photo, hole, tmp_path):
     work, mask_value = opened(page, save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png"))
     work, *_, path = page.erase(mask_value, work, *SETTINGS)
     again, *_ = page.reuse(work)
-    assert again == studio.Work(path, again.mask)
-    assert not studio._unpack(again.mask).any()
+    assert again == handlers.Work(path, again.mask)
+    assert not handlers._unpack(again.mask).any()
     assert Path(path).name == "photo_repaired.png"
     *_, second = page.erase(mask_value, again, *SETTINGS)
     assert Path(second).name == "photo_repaired.png"
@@ -210,9 +216,9 @@ def test_nothing_painted_and_another_mask_are_errors(page, photo, hole, tmp_path
 def test_a_photo_is_opened_upright(page, orientation, size, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    work, shown = opened(page, save(Image.new("RGB", (40, 20)), tmp_path / "sideways.jpg", exif=exif))
-    assert studio._unpack(work.mask).shape == size[::-1]
-    assert pixels(shown["background"]).shape[:2] == size[::-1]
+    work, _, _, _, shown, *_ = page.open_photo(save(Image.new("RGB", (40, 20)), tmp_path / "sideways.jpg", exif=exif))
+    assert handlers._unpack(work.mask).shape == size[::-1]
+    assert pixels(background(shown)).shape[:2] == size[::-1]
 
 
 def test_files_that_are_no_fitting_pictures(page, photo, hole, tmp_path, monkeypatch, strange_exif):
@@ -226,8 +232,8 @@ def test_files_that_are_no_fitting_pictures(page, photo, hole, tmp_path, monkeyp
         (text, "The photo is not a picture of a known format."),
         (broken, "The photo cannot be decoded"),
         (strange, "The photo cannot be decoded: 'float' object"),
-        (bomb, "The photo is far too large; up to 25 megapixels fit."),
-        (tmp_path / "gone.png", "The photo is gone: files are deleted after 2 hours."),
+        (bomb, "The photo is far too large; up to 25 megapixels are accepted."),
+        (tmp_path / "gone.png", "The photo is not available. It may have been deleted: please upload it again."),
     ):
         with pytest.raises(gr.Error, match=message):
             page.open_photo(str(path))
@@ -235,17 +241,23 @@ def test_files_that_are_no_fitting_pictures(page, photo, hole, tmp_path, monkeyp
         page.api_inpaint(good, save(Image.new("L", (10, 10)), tmp_path / "small.png"))
     with pytest.raises(gr.Error, match="`sigma` is None; a number above 0 fits, at most 100."):
         page.api_inpaint(good, mask, sigma=None)
-    monkeypatch.setattr(studio, "MAX_MEGAPIXELS", 0.001)
-    with pytest.raises(gr.Error, match="The photo is 96x72; up to 0.001 megapixels fit."):
+    page.files.limits = Limits(max_megapixels=0.001, max_megabytes=1)
+    with pytest.raises(gr.Error, match="The photo is 96x72; up to 0.001 megapixels are accepted."):
         page.open_photo(good)
+    (tmp_path / "heavy.png").write_bytes(Path(good).read_bytes() + bytes(2**20))
+    with pytest.raises(gr.Error, match="The photo has 1 MB; up to 1 MB are accepted."):
+        page.open_photo(str(tmp_path / "heavy.png"))
 
 
-def test_a_step_ends_when_its_time_is_over(page, photo, hole, tmp_path, monkeypatch):
+def test_a_step_ends_when_its_time_is_over(page, photo, hole, tmp_path):
     good, mask = save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png")
-    monkeypatch.setattr(studio, "TIME_LIMIT", -1)
-    with pytest.raises(gr.Error, match="seconds. A smaller hole"):
+
+    def inpaint_in(seconds: float) -> None:
+        jobs._current.set(jobs.Job(seconds))
         page.api_inpaint(good, mask)
-    monkeypatch.undo()
+
+    with pytest.raises(gr.Error, match="seconds and was stopped. Try a smaller hole"):
+        copy_context().run(inpaint_in, -1)
     page.api_inpaint(good, mask)  # nothing of the limit stays on the networks
 
 

@@ -5,14 +5,18 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
-from . import editor
-from .pipeline import MAX_SIGMA, EdgeConnectPipeline
-from .regions import STRATEGIES
-from .studio import FILE_AGE, MAX_MEGABYTES, MAX_MEGAPIXELS, TIME_LIMIT, Studio
+from ..pipeline import MAX_SIGMA, EdgeConnectPipeline
+from ..regions import STRATEGIES
+from . import canvas
+from .components import FileImage, LayersEditor
+from .door import Door, Doorkeeper
+from .handlers import Studio
+from .jobs import Supervisor
+from .limits import Limits
 
-EXAMPLES = Path(__file__).parent / "examples"
-MAX_WAITING = 20  # requests in the queue; the next is turned away
+EXAMPLES = Path(__file__).parents[1] / "examples"
 
 _CSS = """
 .gradio-container {width: 100% !important; max-width: 1280px !important; margin: 0 auto !important}
@@ -54,26 +58,26 @@ draw on and to erase.</div>
 """
 
 _LINES_HELP = " ".join(
-    f'<span class="legend"><span class="swatch" style="background:{editor.hex_colour(colour)}"></span>{origin}</span>'
+    f'<span class="legend"><span class="swatch" style="background:{canvas.hex_colour(colour)}"></span>{origin}</span>'
     for colour, origin in (
-        (editor.KNOWN_COLOUR, "found in the photo"),
-        (editor.IMAGINED_COLOUR, "imagined in the hole"),
-        (editor.DRAWN_COLOUR, "drawn by you"),
+        (canvas.KNOWN_COLOUR, "found in the photo"),
+        (canvas.IMAGINED_COLOUR, "imagined in the hole"),
+        (canvas.DRAWN_COLOUR, "drawn by you"),
     )
 )
 _LINES_HELP += """<br>
 <b>Complete</b> paints the hole between these lines. <b>Continue lines</b> adds what goes with those you drew.
 """
 
-_ABOUT = f"""
+_ABOUT = """
 **How it works.** Canny's detector finds the lines of what is known; a first network imagines those of the hole; a
 second one paints the hole from the lines and the colours around it
 ([EdgeConnect, Nazeri et al., 2019](https://arxiv.org/abs/1901.00212)). Pixels outside the hole come back exactly as
 they were, at the photo's own size; the editors show a smaller copy.
 
 **Limits.** Small holes come out best. Text, faces and people are not in its reach, nor photos unlike those the model
-was trained on. Photos up to {MAX_MEGABYTES} MB and {MAX_MEGAPIXELS} megapixels, {TIME_LIMIT} seconds a step; files are
-deleted after {FILE_AGE // 3600} hours.
+was trained on. Photos up to {max_megabytes:g} MB and {max_megapixels:g} megapixels, some {max_job_seconds:g} seconds a
+step; files are deleted when the page is closed.
 """
 
 _SCROLL = """async () => {{
@@ -82,35 +86,50 @@ _SCROLL = """async () => {{
   panel.scrollIntoView({{block: "nearest"}});
   return [];
 }}"""
+_MAX_SESSIONS = 500  # whose state is kept; the one not used for longest goes first
 _PAGE_ONLY: dict[str, Any] = {"api_visibility": "private"}
-_ONE_AT_A_TIME: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": "model"}  # the networks use all cores
+_JOB: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model"}  # `jobs.Gate` lets one run at a time
 
 
 def build_demo(
-    pipeline: EdgeConnectPipeline | dict[str, EdgeConnectPipeline], examples: Path | None = EXAMPLES
-) -> gr.Blocks:
+    pipeline: EdgeConnectPipeline | dict[str, EdgeConnectPipeline],
+    examples: Path | None = EXAMPLES,
+    limits: Limits | None = None,
+) -> Door:
     """Lay out the page.
 
     Args:
         pipeline: the pipeline to use; or several, by the names under which the page offers them.
         examples (`Path`, *optional*): folder of example photos, `NAME.jpg` each with its mask `NAME_mask.png`; by
             default those of the package. None: no examples.
+        limits (`Limits`, *optional*): what a visitor may ask.
 
     Returns:
         The app; `launch` starts it.
     """
-    studio = Studio(pipeline if isinstance(pipeline, dict) else {"EdgeConnect": pipeline})
-    with gr.Blocks(title="EdgeConnect", analytics_enabled=False, delete_cache=(600, FILE_AGE)) as demo:
-        demo.queue(max_size=MAX_WAITING, default_concurrency_limit=4)
+    limits = limits or Limits()
+    studio = Studio(pipeline if isinstance(pipeline, dict) else {"EdgeConnect": pipeline}, limits)
+    file_age = int(limits.file_age)
+    demo = Door(
+        limits,
+        studio.files,
+        studio.gate,
+        title="EdgeConnect",
+        analytics_enabled=False,
+        delete_cache=(min(600, file_age), file_age),
+    )
+    supervisor = Supervisor(limits, studio.gate, demo.identify)
+    with demo:
         with gr.Column(visible=False):  # first, so that its endpoints have the plain names
-            _add_api(studio)
+            _add_api(studio, supervisor)
         gr.Markdown(_HEADING)
-        _add_page(studio, examples)
-        gr.Markdown(_ABOUT)
+        _add_page(studio, supervisor, examples)
+        gr.Markdown(_ABOUT.format(**vars(limits)))
+    demo.queue(max_size=int(limits.max_waiting), default_concurrency_limit=4, api_open=False)
     return demo
 
 
-def launch(demo: gr.Blocks, host: str | None = None, port: int | None = None, block: bool = True) -> str:
+def launch(demo: Door, host: str | None = None, port: int | None = None, block: bool = True) -> str:
     """Serve the page.
 
     Args:
@@ -128,8 +147,10 @@ def launch(demo: gr.Blocks, host: str | None = None, port: int | None = None, bl
         prevent_thread_lock=not block,
         css=_CSS,
         theme=_THEME,
-        max_file_size=MAX_MEGABYTES * gr.FileSize.MB,
-        show_error=True,
+        app_kwargs={"middleware": [Middleware(Doorkeeper, door=demo)]},
+        max_file_size=int(demo.limits.max_megabytes * gr.FileSize.MB),
+        max_threads=int(demo.limits.max_waiting) + 20,  # jobs wait in `jobs.Gate`, and a few other events run
+        state_session_capacity=_MAX_SESSIONS,
         ssr_mode=False,
         footer_links=["api", "settings"],
         quiet=not block,
@@ -137,10 +158,10 @@ def launch(demo: gr.Blocks, host: str | None = None, port: int | None = None, bl
     return url
 
 
-def _add_page(studio: Studio, examples: Path | None) -> None:
-    work = gr.State(time_to_live=FILE_AGE)
+def _add_page(studio: Studio, supervisor: Supervisor, examples: Path | None) -> None:
+    work = gr.State(time_to_live=studio.limits.file_age)
     with gr.Column() as start:
-        photo = _add_picture(
+        photo = FileImage(
             label="Photo",
             sources=["upload", "clipboard"],
             height=320,
@@ -160,7 +181,7 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
     with gr.Row(visible=False, elem_id="workspace") as workspace:
         with gr.Column(min_width=340):
             gr.Markdown("### 1 · Paint over what should go")
-            mask_editor = _add_editor("mask", (editor.hex_colour(editor.MASK_COLOUR), editor.MASK_OPACITY), 16)
+            mask_editor = _add_editor("mask", (canvas.hex_colour(canvas.MASK_COLOUR), canvas.MASK_OPACITY), 16)
             with gr.Row():
                 erase = gr.Button("Erase object", variant="primary", min_width=280, elem_id="erase")
                 find = gr.Button("Find edges", min_width=100, elem_id="find")
@@ -190,7 +211,7 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
             gr.Markdown("### 2 · Draw and erase lines")
             gr.HTML(_LINES_HINT, padding=False, elem_id="lines-hint")
             with gr.Column(visible=False, elem_id="lines-panel") as lines_panel:
-                lines_editor = _add_editor("lines", editor.hex_colour(editor.DRAWN_COLOUR), 2)
+                lines_editor = _add_editor("lines", canvas.hex_colour(canvas.DRAWN_COLOUR), 2)
                 with gr.Row():
                     complete = gr.Button("Complete", variant="primary", min_width=100, elem_id="complete")
                     resume = gr.Button("Continue lines", min_width=100, elem_id="continue")
@@ -219,7 +240,7 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
         photo_path, mask_path = map(str, pairs[number])
         return studio.erase_example(photo_path, mask_path, *settings)
 
-    photo.upload(studio.open_photo, photo, opened, **on_start)
+    photo.upload(supervisor.job(studio.open_photo), photo, opened, **on_start)
     # While an editor is being given a new value, the buttons that read it are off: a click would hand in what it showed
     # before, which looks as if a person had erased what is coming.
     readers = [erase, find, sketch, grow, shrink, invert, complete, resume]
@@ -234,7 +255,7 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
         (reuse.click, studio.reuse, [work], opened, on_mask),
     ):
         trigger(None, None, readers, js=_switch(readers, on=False), **_PAGE_ONLY)
-        changed = trigger(change, inputs, outputs, **shown_on)
+        changed = trigger(supervisor.job(change), inputs, outputs, **shown_on)
         changed.then(None, None, readers, js=_switch(readers, on=True), **_PAGE_ONLY)
 
     mask_settings, both_editors = [mask_editor, work, *settings], [mask_editor, lines_editor, work]
@@ -247,7 +268,7 @@ def _add_page(studio: Studio, examples: Path | None) -> None:
         (resume, studio.resume, [*both_editors, *settings], drawn, on_lines, "lines-panel"),
         (complete, studio.complete, [*both_editors, strategy, model], painted, on_lines, "result"),
     ):
-        clicked = button.click(run, inputs, outputs, **shown_on, **_ONE_AT_A_TIME)
+        clicked = button.click(supervisor.job(run), inputs, outputs, **shown_on, **_JOB)
         clicked.success(None, None, None, js=_SCROLL.format(result), **_PAGE_ONLY)
         runs.append(clicked)
     restart.click(studio.restart, None, opened, cancels=runs, show_progress="hidden", **_PAGE_ONLY)
@@ -259,9 +280,8 @@ def _switch(buttons: Sequence[gr.Button], on: bool) -> str:
     return f"() => [{', '.join([update] * len(buttons))}]"
 
 
-def _add_editor(name: str, colour: Any, size: int) -> gr.ImageEditor:
-    return gr.ImageEditor(
-        type="pil",
+def _add_editor(name: str, colour: Any, size: int) -> LayersEditor:
+    return LayersEditor(
         sources=(),
         layers=False,
         transforms=(),
@@ -274,17 +294,6 @@ def _add_editor(name: str, colour: Any, size: int) -> gr.ImageEditor:
     )
 
 
-def _add_picture(**options: Any) -> gr.Image:
-    """A picture handed over as its file, unread: Gradio would decode it first, and fail with messages of its own."""
-
-    def hand_over(payload: Any) -> Any:
-        return None if payload is None else payload.path
-
-    picture = gr.Image(**options)
-    picture.preprocess = hand_over  # type: ignore[method-assign]
-    return picture
-
-
 def _find_examples(folder: Path | None) -> list[tuple[Path, Path]]:
     """Photos of the folder and their masks."""
     if folder is None:
@@ -294,31 +303,31 @@ def _find_examples(folder: Path | None) -> list[tuple[Path, Path]]:
     ]
 
 
-def _add_api(studio: Studio) -> None:
+def _add_api(studio: Studio, supervisor: Supervisor) -> None:
     """The endpoints for programs. Their components only give types; no page shows them."""
-    image = _add_picture(label="photo")
-    mask_image = _add_picture(label="white where to repaint, of the photo's size")
-    edges = _add_picture(label="the whole line map, white on black, of the photo's size")
-    edge_hints = _add_picture(label="a few lines in the hole for the edge generator to continue, white on black")
+    image = FileImage(label="photo")
+    mask_image = FileImage(label="white where to repaint, of the photo's size")
+    edges = FileImage(label="the whole line map, white on black, of the photo's size")
+    edge_hints = FileImage(label="a few lines in the hole for the edge generator to continue, white on black")
     sigma = gr.Number(2.0, label=f"Canny's sigma, above 0, at most {MAX_SIGMA}; larger, fewer lines")
     strategy = gr.Dropdown(STRATEGIES, value="auto", label="where to work")
-    lines = _add_picture(label="lines, white on black, of the photo's size")
-    repaired = _add_picture(label="the repaired photo, PNG")
+    lines = FileImage(label="lines, white on black, of the photo's size")
+    repaired = FileImage(label="the repaired photo, PNG")
     button = gr.Button()
     button.click(
-        studio.api_generate_edges,
+        supervisor.job(studio.api_generate_edges),
         [image, mask_image, sigma, strategy, edge_hints],
         lines,
         api_name="generate_edges",
-        **_ONE_AT_A_TIME,
+        **_JOB,
     )
     button.click(
-        studio.api_complete, [image, mask_image, edges, strategy], repaired, api_name="complete", **_ONE_AT_A_TIME
+        supervisor.job(studio.api_complete), [image, mask_image, edges, strategy], repaired, api_name="complete", **_JOB
     )
     button.click(
-        studio.api_inpaint,
+        supervisor.job(studio.api_inpaint),
         [image, mask_image, sigma, strategy, edge_hints],
         [repaired, lines],
         api_name="inpaint",
-        **_ONE_AT_A_TIME,
+        **_JOB,
     )

@@ -1,0 +1,278 @@
+"""Where all requests pass: which routes there are, how large a request may be, who may queue, and who has left.
+
+Gradio (6.31) leaves these to the application. Its internals that are overridden here are why pyproject.toml takes one
+minor version of it.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import math
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import gradio as gr
+from gradio.context import LocalContext
+from gradio.queueing import Event, Queue
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from .files import Files
+from .jobs import Gate
+from .limits import Limits
+from .refusals import BUSY, refusal
+
+_SESSION_JOBS = 2  # of one session: one running, one waiting
+_ABSENCE = 1  # seconds without a listener after which a visitor who listened has left
+_PATIENCE = 15  # seconds within which a visitor begins to listen for a job's result
+_JSON_BYTES = 2**18  # of a request that carries no file
+
+_API = "/gradio_api/"
+_ROUTES = {  # all that the page and the API's clients ask for; Gradio's others are not served
+    "GET": re.compile(
+        rf"/|/(config/?|theme\.css|favicon\.ico|robots\.txt|manifest\.json|pwa_icon.*|(assets|static)/.*)|{_API}"
+        r"(info/?|openapi\.json|app_id/?|startup-events|theme\.css|heartbeat/[^/]+|queue/(data|status)|call/.+"
+        r"|upload_progress|file=(?!https?:).+|user/?|login_check/?|token/?)"
+    ),
+    "POST": re.compile(rf"{_API}(queue/join|call/.+|upload|cancel|reset/?|component_server/?)"),
+}
+_UPLOADS = re.compile(rf"{_API}(upload|component_server/?)")
+_LISTENING = re.compile(rf"{_API}(?:queue/(?P<session>data)|call/(?:v2/)?[^/]+/(?P<event>[^/]+))")
+_HEARTBEAT = re.compile(rf"{_API}heartbeat/(?P<session>[^/]+)")
+
+logger = logging.getLogger(__name__)
+
+
+class Listeners:
+    """Who listens for results: the session of a page or of `gradio_client`, or the event of a plain HTTP client."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+        self.left: dict[str, float] = {}  # and when
+
+    @contextmanager
+    def listening(self, key: str) -> Iterator[None]:
+        self.counts[key] += 1
+        try:
+            yield
+        finally:
+            self.counts[key] -= 1
+            now = time.monotonic()
+            if self.counts[key] <= 0:
+                del self.counts[key]
+                self.left[key] = now
+            self.left = {key: when for key, when in self.left.items() if now - when < 10 * _PATIENCE}
+
+    def have_left(self, keys: set[str], since: float) -> bool:
+        """Whether nobody listens under any of `keys`, and nobody is to be expected, for a job that came at `since`."""
+        if any(key in self.counts for key in keys):
+            return False
+        now = time.monotonic()
+        left = max((self.left[key] for key in keys if key in self.left), default=0)
+        return now - left > _ABSENCE if left > since else now - since > _PATIENCE
+
+
+class Door(gr.Blocks):
+    """The page's `gr.Blocks`, which looks at every request's inputs and at who sends it.
+
+    Args:
+        limits (`Limits`): what a visitor may ask.
+        files (`Files`): files that a request may name.
+        gate (`Gate`): whose waiting jobs are counted.
+        options: of `gr.Blocks`.
+    """
+
+    def __init__(self, limits: Limits, files: Files, gate: Gate, **options: Any):
+        super().__init__(**options)
+        self.limits, self.files, self.gate = limits, files, gate
+        self.listeners = Listeners()
+        files.demo = self
+
+    _queue: "_AdmittingQueue"
+
+    def queue(self, *args: Any, **options: Any) -> "Door":
+        super().queue(*args, **options)
+        self._queue = _AdmittingQueue(
+            live_updates=True,
+            concurrency_count=self.max_threads,
+            update_intervals=1,
+            max_size=self._queue.max_size,
+            blocks=self,
+            default_concurrency_limit=self._queue.default_concurrency_limit,
+        )
+        return self
+
+    async def process_api(self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any) -> dict[str, Any]:
+        """All inputs of all endpoints pass here, private ones' too; and all errors."""
+        self.files.check_inputs(inputs, options.get("session_hash"))
+        try:
+            return await super().process_api(block_fn, inputs, *args, **options)
+        except gr.Error:
+            raise
+        except Exception:  # Gradio's words for it may name files of this server
+            logger.exception("A request failed.")
+            raise refusal("This request could not be processed.") from None
+
+    def identify(self) -> tuple[str | None, Callable[[], bool]]:
+        """The session of the event that is being processed, and whether its visitor has left."""
+        event = self._queue.event_ids_to_events.get(LocalContext.event_id.get() or "")
+        if event is None:
+            return None, lambda: False
+        keys, came = {event._id, event.session_hash}, event.enqueue_time
+        return event.session_hash, lambda: self.listeners.have_left(keys, came)
+
+    def close_session(self, session: str) -> None:
+        """Forget a session: its files, its components' values, its messages."""
+        self.files.forget(session)
+        self.state_holder.session_data.pop(session, None)
+        self.state_holder.time_last_used.pop(session, None)
+        self._queue.pending_event_ids_session.pop(session, None)
+        if session in self._queue.pending_messages_per_session:
+            del self._queue.pending_messages_per_session[session]
+
+    def is_open(self, session: str) -> bool:
+        """Whether a page of this session, or a job of its, is still there."""
+        return session in self.listeners.counts or any(
+            event.session_hash == session for event in self._queue.unanswered()
+        )
+
+
+class _AdmittingQueue(Queue):
+    """Gradio's queue, which takes no more jobs than `Limits` allow. Jobs are the functions that carry `is_job`."""
+
+    blocks: Door
+
+    async def push(self, body: Any, request: Any, username: str | None) -> Any:
+        if body.fn_index not in self.blocks.fns:
+            return False, "There is no such endpoint.", "error"
+        if is_job(self.blocks.fns[body.fn_index]) and (reason := self._reason_against(body, request)):
+            return False, reason, "queue_full"
+        return await super().push(body=body, request=request, username=username)
+
+    def unanswered(self) -> list[Event]:
+        """Events of which no visitor has the result yet."""
+        pending = self.pending_event_ids_session
+        return [
+            event for event in self.event_ids_to_events.values() if event._id in pending.get(event.session_hash, ())
+        ]
+
+    def _reason_against(self, body: Any, request: Any) -> str | None:
+        limits = self.blocks.limits
+        jobs = [event for event in self.unanswered() if is_job(event.fn)]
+        if sum(event.session_hash == body.session_hash for event in jobs) >= _SESSION_JOBS:
+            return "You have one job running and one waiting. Please wait for them."
+        address = _public_address(request)
+        if (
+            address is not None
+            and sum(_public_address(event.request) == address for event in jobs) >= limits.max_address_jobs
+        ):
+            return f"Your address has {limits.max_address_jobs:g} jobs running or waiting. Please wait for them."
+        if len(jobs) > limits.max_waiting:  # one of them runs
+            return BUSY
+        return None
+
+
+def is_job(function: Any) -> bool:
+    """Whether an endpoint asks for the model."""
+    return function.concurrency_id == "model"
+
+
+def _public_address(request: Any) -> str | None:
+    """The visitor's address, unless it is private: that of a reverse proxy, which all share, or of this machine."""
+    host = request.client.host if request.client else ""
+    try:
+        return host if ipaddress.ip_address(host).is_global else None
+    except ValueError:
+        return None
+
+
+class Doorkeeper:
+    """ASGI middleware in front of Gradio: routes, sizes, listeners, `Retry-After`.
+
+    Args:
+        app: Gradio's application.
+        door (`Door`): the page.
+    """
+
+    def __init__(self, app: ASGIApp, door: Door):
+        self.app, self.door = app, door
+        self.closing: set[asyncio.Task[None]] = set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":  # a lifespan; there is no websocket to connect to
+            await self.app(scope, receive, send)
+            return
+        path, method = scope["path"], scope["method"]
+        routes = _ROUTES.get("GET" if method == "HEAD" else method)
+        if routes is None or not routes.fullmatch(path):
+            await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)
+            return
+        is_upload = _UPLOADS.fullmatch(path) is not None
+        # A multipart envelope takes some hundred bytes.
+        largest = int(self.door.limits.max_megabytes * 2**20) + 2**16 if is_upload else _JSON_BYTES
+        with self._following(path, scope["query_string"].decode("latin-1")):
+            await self._bounded(scope, receive, send, largest)
+        if is_upload:
+            self.door.files.make_room()
+
+    async def _bounded(self, scope: Scope, receive: Receive, send: Send, largest: int) -> None:
+        """Pass on a request whose body has at most `largest` bytes, and a 503 with the time to wait."""
+        too_large = JSONResponse({"detail": f"The request is larger than {largest // 1024} kB."}, 413)
+        headers = dict(scope["headers"])
+        length = headers.get(b"content-length", b"0")
+        if not length.isdigit() or int(length) > largest:
+            await too_large(scope, receive, send)
+            return
+        received, is_answered = 0, False
+
+        async def receive_bounded() -> Message:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > largest:
+                raise _TooLargeError
+            return message
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal is_answered
+            is_answered = True
+            if message["type"] == "http.response.start" and message["status"] == 503:
+                wait = max(1, math.ceil(self.door.gate.expected_wait()))
+                message = {**message, "headers": [*message["headers"], (b"retry-after", str(wait).encode())]}
+            await send(message)
+
+        try:
+            await self.app(scope, receive_bounded, send_with_headers)
+        except _TooLargeError:
+            if not is_answered:
+                await too_large(scope, receive, send)
+
+    @contextmanager
+    def _following(self, path: str, query: str) -> Iterator[None]:
+        """Note who listens; delete a session some time after its page was closed."""
+        if match := _HEARTBEAT.fullmatch(path):
+            with self.door.listeners.listening(match["session"]):
+                yield
+            task = asyncio.create_task(self._close_later(match["session"]))
+            self.closing.add(task)
+            task.add_done_callback(self.closing.discard)
+        elif match := _LISTENING.fullmatch(path):
+            session = re.search(r"(?:^|&)session_hash=([^&]+)", query)
+            key = match["event"] if match["event"] else session[1] if session else ""
+            with self.door.listeners.listening(key):
+                yield
+        else:
+            yield
+
+    async def _close_later(self, session: str) -> None:
+        await asyncio.sleep(self.door.limits.session_grace)
+        if not self.door.is_open(session):
+            self.door.close_session(session)
+
+
+class _TooLargeError(Exception):
+    """A request's body goes beyond its limit."""

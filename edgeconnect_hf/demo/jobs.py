@@ -1,0 +1,214 @@
+"""One model, many visitors: who runs next, for how long, and when a job is dropped.
+
+A handler runs in a thread of its own and is given up when its time is over, however it hangs: its visitor is answered
+and the model is free for the next. A thread cannot be killed, but this one ends at the next layer of a network, and
+everything else that it does is bounded by `Limits`. A child process could be killed, at the price of a second copy of
+the model (on a GPU, too) and of sessions that live elsewhere than the model.
+"""
+
+import asyncio
+import functools
+import inspect
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from typing import Any
+
+from .limits import Limits
+from .refusals import busy, refusal
+
+LONG_JOB = 5  # seconds, estimated; shorter jobs go first
+
+_POLL = 0.1  # seconds between two looks at whether a job is still wanted
+_MAX_HANGING = 3  # threads that do not end though they were given up; with so many, no job is started
+_PROMPT = 5  # seconds within which a job that was given up reaches the next layer, as a rule
+
+logger = logging.getLogger(__name__)
+
+
+class Job:
+    """A handler at work for one visitor.
+
+    Args:
+        time_limit (`float`): seconds that it may run, its waiting not counted.
+        session (`str`, *optional*): the visitor's session.
+        is_abandoned: tells whether the visitor has left.
+    """
+
+    def __init__(self, time_limit: float, session: str | None = None, is_abandoned: Callable[[], bool] = lambda: False):
+        self.time_limit = time_limit
+        self.session = session
+        self.is_abandoned = is_abandoned
+        self.is_waiting = False
+        self.deadline = time.monotonic() + time_limit
+        self.end: BaseException | None = None  # raised where the job looks next
+
+    def check(self) -> None:
+        """Raise if the job is to end. Called by the networks' layers and while it waits."""
+        if self.end is None and not self.is_waiting and time.monotonic() > self.deadline:
+            self.end = refusal(
+                f"This took over {self.time_limit:g} seconds and was stopped. "
+                "Try a smaller hole, or the strategy 'auto'."
+            )
+        if self.end is None and self.is_abandoned():
+            self.end = refusal("The visitor has left.")
+        if self.end is not None:
+            raise self.end
+
+
+_current: ContextVar[Job | None] = ContextVar("job", default=None)
+
+
+def current_job() -> Job | None:
+    """The job that the calling thread works on."""
+    return _current.get()
+
+
+def check_current_job(*_: Any) -> None:
+    """A forward hook: ends the job of the calling thread if its time is over or its visitor has left."""
+    if (job := current_job()) is not None:
+        job.check()
+
+
+class Gate:
+    """Lets one job at a time to the model: the short ones first, equal ones in the order of their arrival.
+
+    So a short job waits for one long job at most, the one that runs.
+
+    Args:
+        limits (`Limits`): `max_wait` is used.
+    """
+
+    def __init__(self, limits: Limits):
+        self.limits = limits
+        self.condition = threading.Condition()
+        self.waiting: list[tuple[bool, int, Job]] = []
+        self.running: Job | None = None
+        self.arrivals = 0
+        self.seconds: dict[Job, float] = {}  # estimates of the running and the waiting jobs
+
+    @contextmanager
+    def turn(self, seconds: float) -> Iterator[None]:
+        """Wait for the model, hold it, and pass it on.
+
+        Args:
+            seconds (`float`): how long the job is estimated to hold it.
+
+        Raises:
+            gr.Error: the visitor has left, or the wait was longer than `max_wait`.
+        """
+        job = current_job() or Job(time_limit=float("inf"))
+        self._enter(job, seconds)
+        try:
+            yield
+        finally:
+            self.leave(job)
+
+    def leave(self, job: Job) -> None:
+        """Pass the model on if `job` holds it."""
+        with self.condition:
+            self.seconds.pop(job, None)
+            if self.running is job:
+                self.running = None
+            self.condition.notify_all()
+
+    def expected_wait(self) -> float:
+        """Seconds until a job that comes now has its turn, by the estimates."""
+        return sum(list(self.seconds.values()))
+
+    def _enter(self, job: Job, seconds: float) -> None:
+        came = time.monotonic()
+        with self.condition:
+            self.arrivals += 1
+            place = (seconds > LONG_JOB, self.arrivals, job)
+            self.waiting.append(place)
+            self.seconds[job] = seconds
+            job.is_waiting = True
+            try:
+                while self.running is not None or min(self.waiting)[:2] != place[:2]:
+                    self.condition.wait(_POLL)
+                    job.check()
+                    if time.monotonic() - came > self.limits.max_wait:
+                        raise busy()
+                self.running = job
+            except BaseException:
+                self.seconds.pop(job, None)
+                raise
+            finally:
+                self.waiting.remove(place)
+                job.is_waiting = False
+                job.deadline += time.monotonic() - came
+                self.condition.notify_all()
+
+
+class Supervisor:
+    """Runs handlers as jobs.
+
+    Args:
+        limits (`Limits`): `time_limit` is used.
+        gate (`Gate`): what a job that is given up may hold.
+        identify: tells session and `is_abandoned` of the request that is being answered.
+    """
+
+    def __init__(
+        self, limits: Limits, gate: Gate, identify: Callable[[], tuple[str | None, Callable[[], bool]]]
+    ) -> None:
+        self.limits = limits
+        self.gate = gate
+        self.identify = identify
+        self.given_up: dict[threading.Thread, float] = {}  # and when
+
+    def job(self, handler: Callable[..., Any]) -> Callable[..., Any]:
+        """`handler` as a coroutine function with the same signature, bounded in time."""
+
+        @functools.wraps(handler)
+        async def run(*inputs: Any, **options: Any) -> Any:
+            self.given_up = {thread: when for thread, when in self.given_up.items() if thread.is_alive()}
+            if sum(time.monotonic() - when > _PROMPT for when in self.given_up.values()) >= _MAX_HANGING:
+                logger.error("%d jobs hang: no more are started until one of them ends.", len(self.given_up))
+                raise busy()
+            return await self._run(Job(self.limits.time_limit, *self.identify()), handler, inputs, options)
+
+        run.__signature__ = inspect.signature(handler)  # type: ignore[attr-defined]  # Gradio reads it
+        return run
+
+    async def _run(self, job: Job, handler: Callable[..., Any], inputs: Any, options: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        result: asyncio.Future[Any] = loop.create_future()
+        context = copy_context()
+        context.run(_current.set, job)
+
+        def settle(value: Any, error: BaseException | None) -> None:
+            if result.done():
+                return
+            if error is not None:
+                result.set_exception(error)
+            else:
+                result.set_result(value)
+
+        def work() -> None:
+            value, error = None, None
+            try:
+                value = context.run(handler, *inputs, **options)
+            except BaseException as raised:
+                error = raised
+            if not loop.is_closed():
+                loop.call_soon_threadsafe(settle, value, error)
+
+        thread = threading.Thread(target=work, name=f"job {getattr(handler, '__name__', handler)}", daemon=True)
+        thread.start()
+        try:
+            while not (await asyncio.wait({result}, timeout=_POLL))[0]:
+                job.check()
+            return await result
+        except BaseException:
+            if not result.done():  # its time is over, its visitor has left, or Gradio cancelled it
+                job.end = job.end or refusal("This was cancelled.")
+                self.given_up[thread] = time.monotonic()
+                result.cancel()
+            raise
+        finally:
+            self.gate.leave(job)

@@ -1,0 +1,580 @@
+"""The demo under attack: what a stranger may send to the running server, over HTTP, and what comes back."""
+
+import json
+import os
+import re
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+
+import httpx
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+pytest.importorskip("gradio", reason="the page needs the extra `demo`")
+
+from edgeconnect_hf import EdgeConnectPipeline
+from edgeconnect_hf.demo import Limits, build_demo, door, launch
+from edgeconnect_hf.demo.jobs import LONG_JOB, Gate, Job, _current
+
+META = {"_type": "gradio.FileData"}
+UNAVAILABLE = "The picture is not available. It may have been deleted: please upload it again."
+PATIENCE = 60  # seconds; a busy machine is no failure
+
+
+class Slow(EdgeConnectPipeline):
+    """Takes as long as the test wants it to: layer by layer, or in one call that never looks up."""
+
+    layers = 0  # each a tenth of a second
+    hang: threading.Event | None = None
+    is_at_work = False
+
+    def complete(self, *args, **options):
+        self.is_at_work = True
+        try:
+            if self.hang is not None:
+                self.hang.wait()
+            for _ in range(self.layers):
+                time.sleep(0.1)
+                self.completion_generator.down[0](self.completion_generator.conv_in.weight.new_zeros(1, 4, 8, 8))
+            return super().complete(*args, **options)
+        finally:
+            self.is_at_work = False
+
+
+class Server:
+    """A running demo and how a program talks to it."""
+
+    def __init__(self, pipeline: EdgeConnectPipeline, folder: Path, limits: Limits):
+        self.folder, self.pipeline = folder, pipeline
+        self.demo = build_demo(pipeline, limits=limits)
+        self.url = launch(self.demo, host="127.0.0.1", block=False)
+        self.http = httpx.Client(base_url=self.url, timeout=PATIENCE)
+
+    def upload(self, *pictures: Image.Image | bytes) -> list[dict]:
+        files = [("files", ("picture.png", png(picture))) for picture in pictures]
+        answer = self.http.post("gradio_api/upload", files=files)
+        answer.raise_for_status()
+        return [{"path": path, "meta": META} for path in answer.json()]
+
+    def start(self, endpoint: str, data: list) -> str:
+        answer = self.http.post(f"gradio_api/call/{endpoint}", json={"data": data})
+        assert answer.status_code == 200, answer.text
+        return answer.json()["event_id"]
+
+    def call(self, endpoint: str, data: list) -> tuple[str, object]:
+        """`("complete", outputs)` or `("error", what the visitor reads)`."""
+        with self.http.stream("GET", f"gradio_api/call/{endpoint}/{self.start(endpoint, data)}") as stream:
+            for line in stream.iter_lines():
+                if line.startswith("event: "):
+                    kind = line.removeprefix("event: ")
+                if line.startswith("data: ") and kind in ("complete", "error"):
+                    value = json.loads(line.removeprefix("data: "))
+                    return kind, value["error"] if kind == "error" else value
+        raise AssertionError("no answer")
+
+    def join(self, function: int, data: list, session: str) -> httpx.Response:
+        body = {"fn_index": function, "data": data, "session_hash": session}
+        return self.http.post("gradio_api/queue/join", json=body)
+
+    def press(self, function: int, data: list, session: str = "tester") -> dict:
+        """What the page sends and reads when a button is pressed: the output of `process_completed`."""
+        self.join(function, data, session).raise_for_status()
+        with self.http.stream("GET", "gradio_api/queue/data", params={"session_hash": session}) as stream:
+            for line in stream.iter_lines():
+                message = json.loads(line.removeprefix("data: ")) if line.startswith("data: ") else {}
+                if message.get("msg") == "process_completed":
+                    return message["output"]
+        raise AssertionError("no answer")
+
+    def component(self, number: int) -> dict:
+        return next(part for part in self.config["components"] if part["id"] == number)
+
+    @property
+    def config(self) -> dict:
+        return self.http.get("config").json()
+
+    def functions(self) -> list[dict]:
+        """The endpoints that reach Python, private ones too."""
+        return [function for function in self.config["dependencies"] if function["backend_fn"]]
+
+
+@pytest.fixture
+def start_server(tiny_pipeline, tmp_path, monkeypatch):
+    servers = []
+
+    def start_server(**limits) -> Server:
+        folder = tmp_path / f"gradio-{len(servers)}"
+        monkeypatch.setenv("GRADIO_TEMP_DIR", str(folder))
+        server = Server(Slow(**tiny_pipeline.components), folder, Limits(**limits))
+        servers.append(server)
+        return server
+
+    yield start_server
+    for server in servers:
+        if server.pipeline.hang is not None:
+            server.pipeline.hang.set()
+        server.http.close()
+        server.demo.close()
+
+
+@pytest.fixture
+def server(start_server):
+    return start_server()
+
+
+def png(picture: Image.Image | bytes) -> bytes:
+    if isinstance(picture, bytes):
+        return picture
+    file = BytesIO()
+    picture.save(file, "PNG")
+    return file.getvalue()
+
+
+def bomb(side: int = 13000) -> bytes:
+    """A PNG of many pixels and few bytes."""
+    return png(Image.new("1", (side, side)))
+
+
+@contextmanager
+def seconds_at_most(limit: float):
+    start = time.monotonic()
+    yield
+    assert time.monotonic() - start < limit
+
+
+def wait_until(condition) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.02)
+
+
+def resident() -> float:
+    return psutil.Process().memory_info().rss / 2**20
+
+
+# Files of the server
+
+
+@pytest.fixture
+def hostile_paths(server, tmp_path, photo):
+    """Everything that is not the visitor's to name."""
+    photo.save(tmp_path / "secret.jpg")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    server.folder.mkdir(exist_ok=True)
+    (server.folder / "link.png").symlink_to(tmp_path / "secret.jpg")
+    photo.save(server.folder / "somebody_elses.png")  # of another program that shares Gradio's folder
+    (own,) = server.upload(photo)
+    paths = [tmp_path / name for name in ("secret.jpg", "folder", "pipe", "gone.png")]
+    paths += [server.folder / "link.png", server.folder / "somebody_elses.png", server.folder]
+    paths += ["/dev/ptmx", "/dev/zero", "/etc/passwd", "/proc/self/environ", "pyproject.toml", "", "\0", "x" * 5000]
+    paths += [f"{Path(own['path']).parent}/../{Path(own['path']).parent.name}/picture.png", own["path"] + "/"]
+    return [*map(str, paths), "http://127.0.0.1:9/picture.png", "file:///etc/passwd", "data:image/png;base64,AAAA"]
+
+
+def test_no_file_but_the_visitors_own_is_read_and_all_answers_are_one(server, hostile_paths, photo, hole):
+    own, mask = server.upload(photo, hole)
+    with seconds_at_most(PATIENCE):  # a device or a pipe never returns from open
+        for path in hostile_paths:
+            for forged in ({"path": path}, {"path": path, "meta": META}, {"path": path, "url": own["path"]}):
+                assert server.call("inpaint", [forged, mask, 2, "auto", None]) == ("error", UNAVAILABLE), path
+                assert server.call("inpaint", [own, forged, 2, "auto", None]) == ("error", UNAVAILABLE), path
+    kind, (repaired, _) = server.call("inpaint", [own, mask, 2, "auto", None])
+    assert kind == "complete"
+    known = np.asarray(hole) == 0
+    result = Image.open(BytesIO(server.http.get(f"gradio_api/file={repaired['path']}").content))
+    assert np.array_equal(np.asarray(result)[known], np.asarray(photo)[known])
+
+
+def test_every_input_of_every_endpoint_is_checked(server, tmp_path, photo):
+    photo.save(tmp_path / "secret.png")
+    forged = {"path": str(tmp_path / "secret.png")}
+    shapes = [forged, [forged], {"background": forged, "layers": [], "composite": None}]
+    shapes += [{"background": None, "layers": [forged], "composite": None}, {"value": forged}, [[[{"deep": forged}]]]]
+    checked = 0
+    for function in server.functions():
+        for place in range(len(function["inputs"])):
+            for shape in shapes:
+                data = [None] * len(function["inputs"])
+                data[place] = shape
+                assert server.press(function["id"], data).get("error") == UNAVAILABLE, (function["api_name"], place)
+                checked += 1
+    assert checked > 100  # three endpoints for programs and a dozen buttons
+
+
+def test_what_gradio_serves_beside_the_page_is_closed(server):
+    for method, path in (
+        ("POST", "run/inpaint"),
+        ("POST", "api/inpaint"),
+        ("POST", "process_recording"),
+        ("POST", "vibe-edit"),
+        ("POST", "vibe-code"),
+        ("POST", "stream/event"),
+        ("GET", "file=http://127.0.0.1:9/"),
+        ("GET", "proxy=http://127.0.0.1:9/"),
+        ("GET", "deep_link?session_hash=x"),
+        ("GET", "dev/reload"),
+        ("PUT", "upload"),
+    ):
+        assert server.http.request(method, f"gradio_api/{path}", json={}).status_code in (404, 405), path
+    for path in ("monitoring", "gradio_api/deep_link"):
+        assert server.http.get(path).status_code == 404
+    assert server.http.post("login", data={"username": "a", "password": "b"}).status_code == 404
+    assert server.http.get("").status_code == 200
+
+
+# Sizes
+
+
+def test_requests_are_bounded_in_bytes(server):
+    for path in ("gradio_api/call/inpaint", "gradio_api/queue/join", "gradio_api/cancel"):
+        assert server.http.post(path, content=b"[" * 2**19).status_code == 413
+
+    def chunks():
+        for _ in range(64):
+            yield b" " * 2**14
+
+    assert server.http.post("gradio_api/queue/join", content=chunks()).status_code in (400, 413)
+    many = [("files", (f"{number}.png", bytes(2**20))) for number in range(32)]  # each far below the limit
+    assert server.http.post("gradio_api/upload", files=many).status_code == 413
+
+
+def test_pictures_are_bounded_before_they_are_decoded(server, photo, hole):
+    own, mask, large = server.upload(photo, hole, bomb())
+    before = resident()
+    with seconds_at_most(10):
+        for data in ([large, mask, 2, "auto", None], [own, large, 2, "auto", None], [own, mask, 2, "auto", large]):
+            kind, message = server.call("inpaint", data)
+            assert kind == "error"
+            assert "up to 25 megapixels are accepted" in message
+        assert "up to 25 megapixels" in server.call("complete", [own, mask, large, "auto"])[1]
+    assert resident() - before < 100  # decoded, one alone has 169 MB
+
+
+def find(server: Server, name: str) -> dict:
+    return next(function for function in server.functions() if function["api_name"] == name)
+
+
+def opened(server: Server, photo: Image.Image, session: str) -> None:
+    server.press(find(server, "open_photo")["id"], server.upload(photo), session)
+
+
+def test_layers_are_bounded_in_number_pixels_and_bytes(server, photo):
+    opened(server, photo, "layers")
+    erase = find(server, "erase")
+    rest = [None, 2, "auto", "EdgeConnect"]  # the work is the session's
+    large = server.upload(bomb())
+    before = resident()
+    with seconds_at_most(20):
+        value = {"background": None, "layers": large * 4, "composite": large[0]}
+        message = server.press(erase["id"], [value, *rest], "layers")["error"]
+        assert "up to 4 megapixels are accepted" in message
+        value = {"background": None, "layers": server.upload(photo) * 5, "composite": None}
+        assert "up to 4 are accepted" in server.press(erase["id"], [value, *rest], "layers")["error"]
+        layer = Image.new("RGBA", photo.size, (225, 29, 72, 153))
+        value = {"background": large[0], "layers": server.upload(layer), "composite": large[0]}
+        assert "white everywhere" in server.press(erase["id"], [value, *rest], "layers")["error"]  # others are not read
+    assert resident() - before < 100
+
+
+def test_blobs_are_bounded(server, photo):
+    editor = next(part["id"] for part in server.config["components"] if part["props"].get("elem_id") == "mask")
+
+    def send(content: bytes, **changes) -> int:
+        fields = {"type": "layer", "index": "0", "id": "mine", "component_id": editor, "session_hash": "blobs"}
+        fields |= {"fn_name": "accept_blobs", **changes}
+        return server.http.post(
+            "gradio_api/component_server", data=fields, files={"file": ("blob", content)}
+        ).status_code
+
+    assert send(png(photo)) == 200
+    for changes in ({"index": "1000000000"}, {"index": "-1"}, {"index": "x"}, {"id": "x" * 1000}):
+        assert send(png(photo), **changes) in (400, 413), changes
+    assert send(bytes(9 * 2**20)) == 413
+    before = resident()
+    for number in range(60):  # 480 MB
+        send(bytes(8 * 2**20 - 100), id=f"{number}")
+    assert resident() - before < 240  # 64 MB are kept, the newest; the rest is what the allocator keeps
+
+
+# Time
+
+
+def test_a_job_that_hangs_is_given_up_and_the_next_is_served(start_server, photo, hole):
+    server = start_server(time_limit=2)
+    own, mask = server.upload(photo, hole)
+    data = [own, mask, 2, "auto", None]
+    assert server.call("inpaint", data)[0] == "complete"
+    server.pipeline.hang = threading.Event()
+    with seconds_at_most(20):
+        kind, message = server.call("inpaint", data)
+    assert (kind, "took over 2 seconds" in message) == ("error", True)
+    hang, server.pipeline.hang = server.pipeline.hang, None
+    assert server.call("inpaint", data)[0] == "complete"  # while the first one is hanging still
+    assert server.pipeline.is_at_work is False
+    hang.set()
+
+
+def test_an_abandoned_job_is_dropped(server, photo, hole):
+    own, mask = server.upload(photo, hole)
+    data = [own, mask, 2, "auto", None]
+    assert server.call("inpaint", data)[0] == "complete"
+    server.pipeline.layers = 600  # a minute
+    event = server.start("inpaint", data)
+    with server.http.stream("GET", f"gradio_api/call/inpaint/{event}"):
+        wait_until(lambda: server.pipeline.is_at_work)
+    with seconds_at_most(20):  # the visitor has gone
+        wait_until(lambda: not server.pipeline.is_at_work)
+        server.pipeline.layers = 0
+        assert server.call("inpaint", data)[0] == "complete"
+
+
+def test_a_job_whose_result_nobody_asks_for_is_dropped(server, photo, hole, monkeypatch):
+    monkeypatch.setattr(door, "_PATIENCE", 2)
+    own, mask = server.upload(photo, hole)
+    server.call("inpaint", [own, mask, 2, "auto", None])
+    server.pipeline.layers = 600
+    server.start("inpaint", [own, mask, 2, "auto", None])
+    wait_until(lambda: server.pipeline.is_at_work)
+    with seconds_at_most(20):  # a third of what the job takes
+        wait_until(lambda: not server.pipeline.is_at_work)
+
+
+def test_a_session_has_one_job_running_and_one_waiting(server, photo, hole):
+    own, mask = server.upload(photo, hole)
+    data = [own, mask, 2, "auto", None]
+    server.call("inpaint", data)
+    server.pipeline.layers = 600
+    function = find(server, "inpaint")["id"]
+    answers = [server.join(function, data, "greedy") for _ in range(4)]
+    assert [answer.status_code for answer in answers] == [200, 200, 503, 503]
+    assert answers[2].json()["detail"] == "You have one job running and one waiting. Please wait for them."
+    assert int(answers[2].headers["retry-after"]) >= 1
+    assert server.join(function, data, "another").status_code == 200
+    server.pipeline.layers = 0
+
+
+def test_an_address_has_a_few_jobs_whatever_its_sessions(server, photo, hole):
+    own, mask = server.upload(photo, hole)
+    data = [own, mask, 2, "auto", None]
+    server.call("inpaint", data)
+    server.pipeline.layers = 600
+
+    def send(address: str) -> int:  # a proxy on this machine is trusted with it, as uvicorn does
+        body, headers = {"data": data}, {"x-forwarded-for": address}
+        return server.http.post("gradio_api/call/inpaint", json=body, headers=headers).status_code
+
+    assert [send("8.8.8.8") for _ in range(5)] == [200, 200, 200, 200, 503]
+    assert send("9.9.9.9") == 200
+    assert [send("10.0.0.1") for _ in range(5)] == [200] * 5  # a proxy's own, which all visitors share
+    server.pipeline.layers = 0
+
+
+def test_a_job_that_would_take_too_long_is_refused_before_it_starts(server):
+    side = 3000
+    mask = Image.new("L", (side, side))
+    mask.paste(255, (0, 0, 100, 100))
+    own, hole = server.upload(Image.new("RGB", (side, side)), mask)
+    server.call("inpaint", [own, hole, 2, "auto", None])
+    handler = server.demo.fns[find(server, "inpaint")["id"]].fn.__wrapped__
+    handler.__self__._seconds_per_pixel["EdgeConnect"] = 5e-6  # what the paper's networks take on two cores
+    with seconds_at_most(10):
+        kind, message = server.call("inpaint", [own, hole, 2, "original", None])
+    assert (kind, "about 90 seconds here; up to 20 are allowed" in message) == ("error", True)
+    assert server.call("inpaint", [own, hole, 2, "crop", None])[0] == "complete"
+
+
+def test_short_jobs_pass_the_long_ones_that_wait():
+    gate, order, hold = Gate(Limits()), [], threading.Event()
+
+    def work(name: str, seconds: float) -> None:
+        _current.set(Job(PATIENCE))
+        with gate.turn(seconds):
+            order.append(name)
+            hold.wait()
+
+    with ThreadPoolExecutor(6) as pool:
+        for place, (name, seconds) in enumerate(
+            (("running", LONG_JOB + 1), ("long 1", LONG_JOB + 1), ("long 2", 20), ("short 1", 1), ("short 2", 2))
+        ):
+            pool.submit(work, name, seconds)
+            wait_until(lambda place=place: len(gate.seconds) == place + 1)
+        assert gate.expected_wait() == 2 * (LONG_JOB + 1) + 23
+        hold.set()
+    assert order == ["running", "short 1", "short 2", "long 1", "long 2"]
+    assert gate.expected_wait() == 0
+
+
+def test_who_waits_too_long_is_told():
+    gate = Gate(Limits(max_wait=0.2))
+    with gate.turn(1), ThreadPoolExecutor(1) as pool:
+        assert "server is busy" in str(pool.submit(lambda: gate.turn(1).__enter__()).exception())
+    with gate.turn(1):
+        assert len(gate.seconds) == 1
+
+
+def test_a_full_queue_is_a_503_with_a_time_to_come_back(start_server, photo, hole):
+    server = start_server(max_waiting=3)
+    own, mask = server.upload(photo, hole)
+    data = [own, mask, 2, "auto", None]
+    server.call("inpaint", data)
+    server.pipeline.layers = 600
+    answers = [server.http.post("gradio_api/call/inpaint", json={"data": data}) for _ in range(6)]
+    assert [answer.status_code for answer in answers] == [200] * 4 + [503] * 2
+    assert answers[-1].json() == {"detail": "The server is busy. Please try again in a minute."}
+    assert int(answers[-1].headers["retry-after"]) >= 1
+    server.pipeline.layers = 0
+
+
+def test_sixty_clients_at_once_are_each_served_or_told(server, photo, hole):
+    own, mask = server.upload(photo, hole)
+    data = [own, mask, 2, "auto", None]
+    server.call("inpaint", data)
+    server.pipeline.layers = 2
+
+    def ask(_) -> str:
+        answer = server.http.post("gradio_api/call/inpaint", json={"data": data})
+        if answer.status_code == 503:
+            return "told"
+        url = f"gradio_api/call/inpaint/{answer.json()['event_id']}"
+        return "served" if "event: complete" in server.http.get(url).text else "lost"
+
+    with ThreadPoolExecutor(60) as pool:
+        answers = list(pool.map(ask, range(60)))
+    assert answers.count("served") >= 21  # one at work and those that may wait
+    assert answers.count("told") == 60 - answers.count("served")
+    server.pipeline.layers = 0
+    with seconds_at_most(10):
+        assert server.call("inpaint", data)[0] == "complete"
+
+
+# What refusals say
+
+
+def test_refusals_name_no_place_of_the_server(server, photo, hole, tmp_path):
+    own, mask = server.upload(photo, hole)
+    (text,) = server.upload(b"no picture")
+    (cut,) = server.upload(png(photo)[:200])
+    answers = [server.call("inpaint", [picture, mask, 2, "auto", None])[1] for picture in (text, cut, {"path": "a"}, 7)]
+    answers += [server.call("inpaint", [own, mask, *rest])[1] for rest in ([None, "auto", None], [2, "no", None])]
+    answers += [server.call("inpaint", data)[1] for data in ([], [own], [{}, {}, {}, {}, {}], ["a", "b", 1, 2, 3])]
+    for function in server.functions():
+        for value in (None, {}, "x", -1, [1, 2], {"layers": "x"}):
+            answers.append(server.press(function["id"], [value] * len(function["inputs"])).get("error"))
+    answers += [server.http.get(f"gradio_api/file={path}").text for path in ("pyproject.toml", "/etc", "../x")]
+    answers += [server.join(99999, [], "x").text, server.http.post("gradio_api/queue/join", content=b"{").text]
+    for answer in answers:
+        for place in (os.getcwd(), str(tmp_path), "site-packages", ".py", "Traceback"):
+            assert place not in (answer or ""), answer
+
+
+# What is kept
+
+
+def kept(server: Server) -> list[Path]:
+    return [path for path in server.folder.rglob("*") if path.is_file() and "vibe" not in str(path)]
+
+
+@contextmanager
+def page(server: Server, session: str):
+    """A page that is open: its heartbeat."""
+    with httpx.stream("GET", f"{server.url}gradio_api/heartbeat/{session}", timeout=PATIENCE) as heartbeat:
+        lines = heartbeat.iter_lines()  # named, as it closes the connection when it goes
+        next(lines)
+        yield
+
+
+def test_all_that_a_session_had_goes_with_it(start_server, photo, hole):
+    server = start_server(session_grace=1)
+    examples = len(kept(server))
+    with page(server, "guest"), page(server, "other"):
+        for session in ("guest", "other"):
+            server.press(find(server, "open_photo")["id"], server.upload(photo), session)
+            output = server.press(
+                find(server, "inpaint")["id"], [*server.upload(photo, hole), 2, "auto", None], session
+            )
+            assert "error" not in output
+        both = len(kept(server))
+        assert "guest" in server.demo.state_holder
+    wait_until(lambda: "guest" not in server.demo.state_holder and "other" not in server.demo.state_holder)
+    wait_until(lambda: len(kept(server)) == examples)
+    assert both > examples
+
+    with page(server, "guest"):
+        server.press(find(server, "open_photo")["id"], server.upload(photo), "guest")
+        with page(server, "other"):  # has the same upload
+            server.press(find(server, "open_photo")["id"], server.upload(photo), "other")
+        wait_until(lambda: "other" not in server.demo.state_holder)
+        own, mask = server.upload(photo, hole)
+        assert server.call("inpaint", [own, mask, 2, "auto", None])[0] == "complete"
+
+
+def test_a_page_that_comes_back_in_time_finds_its_work(start_server, photo):
+    server = start_server(session_grace=2)
+    with page(server, "guest"):
+        server.press(find(server, "open_photo")["id"], server.upload(photo), "guest")
+    with page(server, "guest"):
+        time.sleep(4)
+        assert "guest" in server.demo.state_holder
+
+
+def test_the_oldest_files_make_room(start_server):
+    server = start_server(max_disk=2)
+    noise = np.random.default_rng(0)
+    uploads = []
+    for _ in range(8):
+        picture = Image.fromarray(noise.integers(0, 256, (400, 400, 3), np.uint8))  # half a megabyte
+        uploads += server.upload(picture)
+    taken = sum(Path(upload["path"]).stat().st_size for upload in uploads if Path(upload["path"]).exists())
+    assert 2**20 < taken <= 2 * 2**20
+    assert not Path(uploads[0]["path"]).exists()
+    assert Path(uploads[-1]["path"]).exists()
+    assert server.call("inpaint", [uploads[0], uploads[-1], 2, "auto", None]) == ("error", UNAVAILABLE)
+
+
+@pytest.mark.slow
+def test_memory_is_given_back_by_sessions_that_close(start_server, photo, hole):
+    server = start_server(session_grace=1)
+    large, mask = photo.resize((960, 720)), hole.resize((960, 720))
+
+    def visit(number: int) -> None:
+        session = f"visit-{number}"
+        with page(server, session):
+            server.press(find(server, "open_photo")["id"], server.upload(large), session)
+            output = server.press(
+                find(server, "inpaint")["id"], [*server.upload(large, mask), 2, "auto", None], session
+            )
+            assert "error" not in output
+
+    for number in range(20):
+        visit(number)
+    before = resident()
+    for number in range(20, 200):
+        visit(number)
+    wait_until(lambda: "visit-199" not in server.demo.state_holder)
+    assert resident() - before < 50  # MB
+
+
+def test_the_limits_on_paper_are_the_limits():
+    page = (Path(__file__).parents[1] / "docs" / "security.md").read_text()
+    rows = re.findall(r"^\| `--([a-z-]+)` \| ([\d.]+) \|", page, re.MULTILINE)
+    assert {name.replace("-", "_"): float(value) for name, value in rows} == vars(Limits())
+    for wrong in (0, -1, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="`max_disk` must be above 0 and finite"):
+            Limits(max_disk=wrong)
+
+
+def test_the_server_listens_where_it_is_told(server):
+    port = int(server.url.rstrip("/").rpartition(":")[2])
+    with socket.create_connection(("127.0.0.1", port), timeout=5):
+        pass
+    listening = [c.laddr for c in psutil.Process().net_connections() if c.status == psutil.CONN_LISTEN]
+    assert {address.ip for address in listening if address.port == port} == {"127.0.0.1"}
