@@ -17,7 +17,7 @@ from PIL import Image
 
 from edgeconnect_hf import EdgeConnectPipeline
 from edgeconnect_hf.cli import fastest_dtype
-from edgeconnect_hf.regions import STRATEGIES
+from edgeconnect_hf.windows import STRATEGIES
 
 SIDE, HOLE = 2048, 200
 

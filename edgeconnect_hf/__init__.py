@@ -16,16 +16,16 @@ _LAZY = {
     "EdgeGenerator": "models",
     "GeneratorOutput": "models",
     "canny": "edges",
-    "convert_checkpoints": "convert",
+    "convert_checkpoints": "formats.published",
     "to_gray": "edges",
 }
 
 __all__ = ["__version__", *sorted(_LAZY)]
 
 if TYPE_CHECKING:
-    from .convert import convert_checkpoints as convert_checkpoints
     from .edges import canny as canny
     from .edges import to_gray as to_gray
+    from .formats.published import convert_checkpoints as convert_checkpoints
     from .models import CompletionGenerator as CompletionGenerator
     from .models import EdgeGenerator as EdgeGenerator
     from .models import GeneratorOutput as GeneratorOutput

@@ -11,8 +11,6 @@ from diffusers.utils.outputs import BaseOutput
 from torch import nn
 from torch.nn.utils.parametrizations import spectral_norm
 
-from .hub import PushWithCard
-
 SIZE_MULTIPLE = 4  # two strided convolutions halve the picture twice
 MIN_SIZE = 16  # below it the reflections of the residual blocks are longer than their feature maps
 
@@ -112,7 +110,7 @@ def _check_config(**ranges: tuple[Any, int, int]) -> None:
             raise ValueError(f"`{name}` is {value!r}; a whole number from {low} to {high} fits.")
 
 
-class _Generator(PushWithCard, ModelMixin, ConfigMixin):  # type: ignore[misc]  # both name a `config_name`
+class _Generator(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both name a `config_name`
     """Encoder, residual blocks, decoder: what both generators share (appendix A)."""
 
     _supports_gradient_checkpointing = True
@@ -169,6 +167,12 @@ class _Generator(PushWithCard, ModelMixin, ConfigMixin):  # type: ignore[misc]  
                 f"missing {missing or 'none'}, unexpected {unexpected or 'none'}."
             )
         return (model, info) if wants_info else model
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:  # type: ignore[override]  # other options
+        """Save and push in one commit, with a card of our own: `edgeconnect_hf.hub.push_model` has the options."""
+        from .hub import push_model  # the Hub is above
+
+        return push_model(self, repo_id, **options)
 
     def _predict(self, hidden: torch.Tensor) -> torch.Tensor:
         if not torch.is_grad_enabled() and hidden.device.type != "mps":

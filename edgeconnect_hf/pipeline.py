@@ -22,8 +22,8 @@ from huggingface_hub.errors import HfHubHTTPError
 
 from .colours import match_colours
 from .edges import canny, to_gray
-from .hub import PushWithCard
-from .image_processor import (
+from .models import MIN_SIZE, SIZE_MULTIPLE, CompletionGenerator, EdgeGenerator, blend
+from .pictures import (
     OUTPUT_TYPES,
     Array,
     ImageInput,
@@ -38,8 +38,7 @@ from .image_processor import (
     write_edges,
     write_images,
 )
-from .models import MIN_SIZE, SIZE_MULTIPLE, CompletionGenerator, EdgeGenerator, blend
-from .regions import STRATEGIES, Window, find_windows
+from .windows import STRATEGIES, Window, find_windows
 
 BUNDLED_MODEL = Path(__file__).parent / "checkpoints" / "facades"
 
@@ -62,7 +61,7 @@ class EdgeConnectPipelineOutput(BaseOutput):
     edges: Any
 
 
-class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc]  # another `push_to_hub`
+class EdgeConnectPipeline(DiffusionPipeline):
     """Repairs photos: draws the missing lines, then paints between them (Nazeri et al., 2019, arXiv 1901.00212).
 
     `pipe(image, mask_image)` does both. A person may step in between: `edges = pipe.generate_edges(image, mask_image)`,
@@ -242,6 +241,12 @@ class EdgeConnectPipeline(PushWithCard, DiffusionPipeline):  # type: ignore[misc
         for generator in (self.edge_generator, self.completion_generator):
             if generator is not None:
                 generator.compile(**kwargs)
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:  # type: ignore[override]  # other options
+        """Save and push in one commit, with a card of our own: `edgeconnect_hf.hub.push_model` has the options."""
+        from .hub import push_model  # the Hub is above
+
+        return push_model(self, repo_id, **options)
 
     def _read(
         self, image: ImageInput, mask_image: ImageInput, strategy: str, output_type: str

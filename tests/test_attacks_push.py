@@ -12,7 +12,7 @@ from fake_hub import FakeHub
 from PIL import Image
 
 from edgeconnect_hf.hub import push_folder
-from edgeconnect_hf.model_card import write_model_card
+from edgeconnect_hf.hub.card import write_model_card
 from training.config import TrainingConfig
 from training.publish import write_card
 

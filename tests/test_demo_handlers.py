@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw
 gr = pytest.importorskip("gradio", reason="the page needs the extra `demo`")
 
 from edgeconnect_hf.demo import Limits, canvas, handlers, jobs  # noqa: E402
-from edgeconnect_hf.image_processor import read_images, read_masks  # noqa: E402
+from edgeconnect_hf.pictures import read_images, read_masks  # noqa: E402
 
 SETTINGS = (2.0, "auto", "EdgeConnect")
 

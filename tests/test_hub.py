@@ -14,7 +14,7 @@ from huggingface_hub import ModelCard
 
 from edgeconnect_hf import EdgeConnectPipeline, EdgeGenerator
 from edgeconnect_hf.hub import push_folder
-from edgeconnect_hf.model_card import with_location, write_model_card
+from edgeconnect_hf.hub.card import with_location, write_model_card
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -339,7 +339,7 @@ def test_onnx_computes_what_torch_does(tiny_pipeline, tmp_path):
     """On three sizes and batches; both sum in fp32, in another order: 1e-3 is far above that."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="pip install edgeconnect-hf[onnx]")
     pytest.importorskip("onnxscript", reason="pip install edgeconnect-hf[onnx]")
-    from edgeconnect_hf.export import export_onnx
+    from edgeconnect_hf.formats.onnx import export_onnx
 
     dtype = tiny_pipeline.edge_generator.dtype
     paths = export_onnx(tiny_pipeline, tmp_path)

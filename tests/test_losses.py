@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from torch.testing import assert_close
 
 from edgeconnect_hf import CompletionGenerator, EdgeGenerator
-from edgeconnect_hf.convert import convert_generator
+from edgeconnect_hf.formats.published import convert_generator
 from edgeconnect_hf.models import blend
 from training import losses
 from training.discriminator import PatchDiscriminator

@@ -19,7 +19,7 @@ from edgeconnect_hf import (
     EdgeGenerator,
     convert_checkpoints,
 )
-from edgeconnect_hf.regions import STRATEGIES
+from edgeconnect_hf.windows import STRATEGIES
 
 
 @pytest.fixture(scope="module")

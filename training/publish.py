@@ -8,7 +8,7 @@ from pathlib import Path
 import yaml
 
 from edgeconnect_hf.hub import PushError, push_folder
-from edgeconnect_hf.model_card import VALIDATION_SECTION, write_model_card
+from edgeconnect_hf.hub.card import VALIDATION_SECTION, write_model_card
 from training.config import TrainingConfig
 
 # Settings that may name files and folders of this machine, of which the card shows the last part only.

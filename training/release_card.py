@@ -15,7 +15,7 @@ if __name__ == "__main__":  # run as a script, from wherever: its siblings are i
 
 from huggingface_hub import EvalResult
 
-from edgeconnect_hf.model_card import write_model_card
+from edgeconnect_hf.hub.card import write_model_card
 from training.report import markdown_report
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,7 +20,7 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
-from edgeconnect_hf.model_card import VALIDATION_GRID
+from edgeconnect_hf.hub.card import VALIDATION_GRID
 from training.checkpoints import choose_checkpoint, find_latest, partial_folder, remove_old, remove_partial, seal
 from training.config import TrainingConfig, save_config
 from training.data import TrainLoader, make_train_loader, make_validation_batches

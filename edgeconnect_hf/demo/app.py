@@ -8,7 +8,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from ..pipeline import MAX_SIGMA, EdgeConnectPipeline
-from ..regions import STRATEGIES
+from ..windows import STRATEGIES
 from . import canvas
 from .components import FileImage, LayersEditor
 from .door import Door, Doorkeeper

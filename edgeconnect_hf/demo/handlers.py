@@ -17,9 +17,9 @@ import numpy as np
 import torch
 from PIL import Image
 
-from ..image_processor import load_map
+from ..pictures import load_map
 from ..pipeline import EdgeConnectPipeline
-from ..regions import find_windows
+from ..windows import find_windows
 from . import canvas
 from .files import Files
 from .jobs import Gate, check_current_job

@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import save_file
 
 from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator, convert_checkpoints
-from edgeconnect_hf.convert import convert_generator
+from edgeconnect_hf.formats.published import convert_generator
 
 
 @pytest.fixture

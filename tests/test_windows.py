@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edgeconnect_hf import regions
-from edgeconnect_hf.regions import STRATEGIES, Window, find_windows
+from edgeconnect_hf import windows as windows_module
+from edgeconnect_hf.windows import STRATEGIES, Window, find_windows
 
 
 @st.composite
@@ -41,7 +41,7 @@ def test_every_hole_lies_in_exactly_one_window(mask, strategy, sample_size):
         if limit is None:
             assert not window.is_reduced
         elif max(window.work_size) > max(limit, 16):
-            at_limit = replace(window, work_size=regions._work_size(window.view, limit))
+            at_limit = replace(window, work_size=windows_module._work_size(window.view, limit))
             assert not keeps_what_is_known(at_limit, mask)
     assert (owners[mask] == 1).all()
     assert owners.max() == 1

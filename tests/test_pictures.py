@@ -5,7 +5,7 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
-from edgeconnect_hf.image_processor import read_edges, read_images, read_masks, write_edges, write_images
+from edgeconnect_hf.pictures import read_edges, read_images, read_masks, write_edges, write_images
 
 ORIENTATION = 0x0112
 

@@ -13,7 +13,7 @@ from huggingface_hub import CommitOperationAdd, create_commit, create_repo, file
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the client of the installed version
 
-from .model_card import VALIDATION_GRID, with_location, without_validation_grid, write_model_card
+from .card import VALIDATION_GRID, with_location, without_validation_grid, write_model_card
 
 # What of a folder is published; nothing else is, whatever lies there. A training run keeps checkpoints, logs and the
 # stages before the last beside it.
@@ -83,48 +83,44 @@ def push_folder(
         ).commit_url
 
 
-class PushWithCard:
-    """Gives pipelines and generators a `push_to_hub` that writes our card in place of diffusers' generic one."""
+def push_model(
+    model: Any,
+    repo_id: str,
+    *,
+    variant: str | None = None,
+    private: bool | None = None,
+    commit_message: str | None = None,
+    token: str | None = None,
+    license: str = "other",
+) -> str:
+    """Save a pipeline or a generator and push it in one commit. A card that the repository has already is kept.
 
-    save_pretrained: Any
+    Args:
+        model: what has `save_pretrained`.
+        variant (`str`, *optional*): `"fp16"` names the weights' files so, beside others in the repository.
+        license (`str`): the weights' licence for a new card, as the Hub abbreviates it.
+        repo_id, private, commit_message, token: as in `push_folder`.
 
-    def push_to_hub(
-        self,
-        repo_id: str,
-        *,
-        variant: str | None = None,
-        private: bool | None = None,
-        commit_message: str | None = None,
-        token: str | None = None,
-        license: str = "other",
-    ) -> str:
-        """Save and push in one commit. A card that the repository has already is kept.
+    Returns:
+        The address of the commit.
 
-        Args:
-            variant (`str`, *optional*): `"fp16"` names the weights' files so, beside others in the repository.
-            license (`str`): the weights' licence for a new card, as the Hub abbreviates it.
-            repo_id, private, commit_message, token: as in `push_folder`.
-
-        Returns:
-            The address of the commit.
-
-        Raises:
-            PushError: the Hub refused it, or cannot be reached.
-        """
-        with tempfile.TemporaryDirectory() as folder:
-            self.save_pretrained(folder, variant=variant)
-            with _push_errors(repo_id):
-                repo_id = create_repo(repo_id, private=private, token=token, exist_ok=True).repo_id
-                has_card = file_exists(repo_id, "README.md", token=token)
-            if not has_card:
-                write_model_card(
-                    folder,
-                    summary="An EdgeConnect model.",
-                    license=license,
-                    location=repo_id,
-                    network=type(self).__name__,
-                )
-            return push_folder(folder, repo_id, private=private, commit_message=commit_message, token=token)
+    Raises:
+        PushError: the Hub refused it, or cannot be reached.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder, variant=variant)
+        with _push_errors(repo_id):
+            repo_id = create_repo(repo_id, private=private, token=token, exist_ok=True).repo_id
+            has_card = file_exists(repo_id, "README.md", token=token)
+        if not has_card:
+            write_model_card(
+                folder,
+                summary="An EdgeConnect model.",
+                license=license,
+                location=repo_id,
+                network=type(model).__name__,
+            )
+        return push_folder(folder, repo_id, private=private, commit_message=commit_message, token=token)
 
 
 def _find_published(folder: Path) -> Iterator[tuple[str, Path]]:

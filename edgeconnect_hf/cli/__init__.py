@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, TextIO
 from PIL import Image, ImageOps, UnidentifiedImageError
 from tqdm import tqdm
 
-from . import __version__
-from .demo.limits import Limits
+from .. import __version__
+from ..demo.limits import Limits
 
 if TYPE_CHECKING:
     import torch
 
-    from .pipeline import EdgeConnectPipeline
+    from ..pipeline import EdgeConnectPipeline
 
 _EXPECTED_ERRORS = (ValueError, TypeError, OSError, Image.DecompressionBombError)
 
@@ -209,7 +209,7 @@ def _edges(args: argparse.Namespace) -> int:
 
 
 def _convert(args: argparse.Namespace) -> int:
-    from .convert import convert_checkpoints
+    from ..formats.published import convert_checkpoints
 
     convert_checkpoints(args.edge_checkpoint, args.completion_checkpoint, args.output, dtype=_dtypes()[args.dtype])
     print(f"{args.output}: ready for `--model {args.output}`")
@@ -218,12 +218,12 @@ def _convert(args: argparse.Namespace) -> int:
 
 def _export(args: argparse.Namespace) -> int:
     try:
-        from .export import export_onnx
+        from ..formats.onnx import export_onnx
     except ModuleNotFoundError as error:
         if error.name not in ("onnx", "onnxscript"):
             raise
         raise ValueError("`edgeconnect export` needs ONNX: pip install 'edgeconnect-hf[onnx]'.") from None
-    from .pipeline import EdgeConnectPipeline
+    from ..pipeline import EdgeConnectPipeline
 
     _silence_diffusers()
     for path in export_onnx(EdgeConnectPipeline.from_pretrained(args.model), args.output):
@@ -232,7 +232,7 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _push(args: argparse.Namespace) -> int:
-    from .hub import push_folder
+    from ..hub import push_folder
 
     url = push_folder(
         args.folder,
@@ -247,7 +247,7 @@ def _push(args: argparse.Namespace) -> int:
 
 def _demo(args: argparse.Namespace) -> int:
     try:
-        from .demo import build_demo, launch
+        from ..demo import build_demo, launch
     except ModuleNotFoundError as error:
         if error.name != "gradio":
             raise
@@ -413,7 +413,7 @@ def _save(image: Image.Image, path: Path) -> None:
 def _load_pipeline(args: argparse.Namespace) -> "EdgeConnectPipeline":
     import torch
 
-    from .pipeline import EdgeConnectPipeline
+    from ..pipeline import EdgeConnectPipeline
 
     _silence_diffusers()
     device = _pick_device(args.device)
@@ -494,7 +494,3 @@ def _show_warning(
     line: str | None = None,
 ) -> None:
     tqdm.write(f"edgeconnect: warning: {message}", file=sys.stderr)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

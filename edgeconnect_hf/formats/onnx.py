@@ -10,8 +10,8 @@ import onnxscript  # noqa: F401
 import torch
 from torch.export import Dim
 
-from .models import MIN_SIZE, SIZE_MULTIPLE, CompletionGenerator, EdgeGenerator
-from .pipeline import EdgeConnectPipeline
+from ..models import MIN_SIZE, SIZE_MULTIPLE, CompletionGenerator, EdgeGenerator
+from ..pipeline import EdgeConnectPipeline
 
 _INPUTS = {
     EdgeGenerator: {"masked_gray": 1, "masked_edges": 1, "mask": 1},

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 import torch
 from safetensors.torch import load_file
 
-from .model_card import write_model_card
-from .models import CompletionGenerator, EdgeGenerator
-from .pipeline import EdgeConnectPipeline
+from ..hub.card import write_model_card
+from ..models import CompletionGenerator, EdgeGenerator
+from ..pipeline import EdgeConnectPipeline
 
 _Generator = TypeVar("_Generator", EdgeGenerator, CompletionGenerator)
 
