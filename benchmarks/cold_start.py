@@ -28,7 +28,7 @@ import torch
 done("torch imported")
 from PIL import Image
 from edgeconnect_hf import EdgeConnectPipeline
-from edgeconnect_hf.cli import fastest_dtype
+from edgeconnect_hf.cli.device import fastest_dtype
 done("the package imported")
 pipeline = EdgeConnectPipeline.from_pretrained(sys.argv[1], dtype=fastest_dtype(torch.device("cpu")))
 done("weights loaded")

@@ -30,7 +30,7 @@ from PIL import Image
 from published import PublishedPipeline
 
 from edgeconnect_hf import EdgeConnectPipeline
-from edgeconnect_hf.cli import fastest_dtype
+from edgeconnect_hf.cli.device import fastest_dtype
 
 NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 BASELINE = "published architecture, fp32"

@@ -17,7 +17,7 @@ from measuring import ROOT, Call, Row, paper_size_pipeline, publish, time_in_tur
 from PIL import Image
 
 from edgeconnect_hf import EdgeConnectPipeline, canny
-from edgeconnect_hf.cli import fastest_dtype
+from edgeconnect_hf.cli.device import fastest_dtype
 
 SIZES = ((256, 256), (2048, 2048), (4000, 3000))
 HOLE = 200

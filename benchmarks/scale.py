@@ -24,7 +24,7 @@ from measuring import RESULTS, ROOT, Row, publish, time_in_turn
 from PIL import Image
 
 from edgeconnect_hf import EdgeConnectPipeline
-from edgeconnect_hf.cli import fastest_dtype
+from edgeconnect_hf.cli.device import fastest_dtype
 
 SIDES = (256, 512, 1024, 2048, 4096)  # of pictures with a hole of 100x100
 HOLES = (25, 50, 100, 200, 400, 800)  # sides of holes in a picture of 2048x2048

@@ -16,7 +16,7 @@ from measuring import publish
 from PIL import Image
 
 from edgeconnect_hf import EdgeConnectPipeline
-from edgeconnect_hf.cli import fastest_dtype
+from edgeconnect_hf.cli.device import fastest_dtype
 from edgeconnect_hf.windows import STRATEGIES
 
 SIDE, HOLE = 2048, 200

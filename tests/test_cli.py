@@ -1,4 +1,4 @@
-"""The command line: real subprocesses where the process matters, `main` itself for the many ways to go wrong."""
+"""The command line: real subprocesses where the process matters, `main` itself for the many errors."""
 
 import os
 import subprocess
@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 
 from edgeconnect_hf import EdgeConnectPipeline, cli
+from edgeconnect_hf.cli import batch, device
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def model(tiny_pipeline, tmp_path_factory) -> str:
 
 @pytest.fixture
 def run(files, model, capsys, monkeypatch):
-    """Run `edgeconnect` in the folder, on the tiny model; gives exit code, standard output and error."""
+    """Run `edgeconnect` in the folder, on the tiny model; returns exit code, standard output, standard error."""
     monkeypatch.chdir(files)
 
     def run(*arguments: str):
@@ -71,11 +72,11 @@ def test_a_newcomers_command_in_a_real_process(files, photo, hole):
     assert sorted(path.name for path in files.iterdir()) == ["mask.png", "out.png", "photo.png"]
 
 
-def test_help_teaches_and_imports_no_torch(files):
+def test_help_shows_examples_and_imports_no_torch(files):
     program = "import sys\nfrom edgeconnect_hf.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
-    program += "print('torch' in sys.modules, 'diffusers' in sys.modules)"
+    program += "print([name for name in ('torch', 'diffusers', 'gradio') if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], cwd=files, capture_output=True, text=True, check=True)
-    assert done.stdout.endswith("False False\n")
+    assert done.stdout.endswith("[]\n")
     assert "edgeconnect edges photo.jpg mask.png -o lines.png" in done.stdout
 
 
@@ -100,7 +101,7 @@ def test_hints_and_lines_of_another_detector(run, files, photo):
 
 @pytest.fixture
 def folders(files, photo, hole, strange_exif):
-    """photos/: a.png, b.jpg, one broken, one whose EXIF is, one without a mask; masks/."""
+    """photos/: a.png, b.jpg, a broken one, one with broken EXIF, one without a mask; masks/."""
     for name in ("photos", "masks"):
         (files / name).mkdir()
     for name in ("a.png", "b.jpg", "unpaired.png"):
@@ -112,13 +113,13 @@ def folders(files, photo, hole, strange_exif):
     return files
 
 
-def test_a_folder_goes_on_past_broken_files_and_resumes(run, folders):
+def test_a_folder_continues_past_broken_files_and_resumes(run, folders):
     code, _, err = run("inpaint", "photos", "masks", "-o", "repaired", "--save-edges", "lines")
     assert code == 1
-    assert "3 of 5 pictures failed" in err
-    assert "photos/exif.png: the image 'photos/exif.png' cannot be decoded: 'float' object" in err
-    assert "photos/broken.png: the image 'photos/broken.png' cannot be decoded" in err
-    assert "photos/unpaired.png: the mask 'masks/unpaired.png' does not exist" in err
+    assert "3 of 5 photos failed" in err
+    assert "photos/exif.png: `image` 'photos/exif.png' cannot be decoded: 'float' object" in err
+    assert "photos/broken.png: `image` 'photos/broken.png' cannot be decoded: " in err
+    assert "photos/unpaired.png: `mask_image` 'masks/unpaired.png' does not exist" in err
     for name in ("repaired", "lines"):
         assert sorted(path.name for path in (folders / name).iterdir()) == ["a.png", "b.png"]
 
@@ -128,7 +129,7 @@ def test_a_folder_goes_on_past_broken_files_and_resumes(run, folders):
         (folders / "photos" / name).unlink()
     code, out, err = run("inpaint", "photos", "masks", "-o", "repaired")
     assert code == 0
-    assert out == "2 of 2 pictures are finished already\n"
+    assert out == "skipping 2 of 2 photos: their results already exist\n"
     assert (folders / "repaired" / "a.png").read_bytes() == b"finished"
 
 
@@ -151,15 +152,15 @@ def test_a_folder_is_divided_among_processes(run, folders, monkeypatch):
 
 def test_a_process_with_nothing_to_do_waits_for_the_others(run, folders, monkeypatch):
     waits = []
-    monkeypatch.setattr(cli, "_wait_for_all_processes", lambda: waits.append("here"))
+    monkeypatch.setattr(batch, "_wait_for_all_processes", lambda: waits.append("here"))
     for name, value in (("RANK", "4"), ("WORLD_SIZE", "5"), ("MASTER_ADDR", "127.0.0.1")):
         monkeypatch.setenv(name, value)
     assert run("inpaint", "photos", "mask.png", "-o", "out") == (0, "", "")
     assert waits == ["here"]
 
 
-def test_torchrun_divides_a_folder_and_a_broken_picture_costs_no_other(files, photo, hole, model):
-    """One process has the broken pictures only and is done at once; torchrun kills all when the first one fails."""
+def test_torchrun_divides_a_folder_and_a_broken_photo_costs_no_other(files, photo, hole, model):
+    """One process has only broken photos and is done at once; torchrun kills the other if it exits with an error."""
     (files / "photos").mkdir()
     good, broken = ([f"{number}_{kind}.png" for number in range(8)] for kind in ("good", "broken"))
     for name in good:
@@ -171,7 +172,7 @@ def test_torchrun_divides_a_folder_and_a_broken_picture_costs_no_other(files, ph
     launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m", "edgeconnect_hf.cli"]
     done = subprocess_run(*launcher, *arguments, cwd=files)
     assert done.returncode == 1
-    assert "8 of 8 pictures failed" in done.stderr
+    assert "8 of 8 photos failed" in done.stderr
     assert sorted(path.name for path in (files / "out").iterdir()) == good
 
 
@@ -186,7 +187,7 @@ def test_jpeg_warns_and_keeps_the_profile(run, files, photo):
     photo.save(files / "profiled.png", icc_profile=b"profile")
     code, _, err = run("inpaint", "profiled.png", "mask.png", "-o", "out.jpg")
     assert code == 0
-    assert err == "edgeconnect: warning: JPEG recompresses the known pixels too; .png keeps them exactly.\n"
+    assert err == "edgeconnect: warning: JPEG recompresses the known pixels as well; use .png to keep them exactly.\n"
     with Image.open(files / "out.jpg") as written:
         assert written.info["icc_profile"] == b"profile"
 
@@ -217,52 +218,84 @@ FOLDER = ("inpaint", "photos", "mask.png", "-o")
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (("inpaint", "missing.png", "mask.png", "-o", "out.png"), "the image 'missing.png' does not exist"),
+        (("inpaint", "missing.png", "mask.png", "-o", "out.png"), "`image` 'missing.png' does not exist"),
         (
             ("inpaint", "text.png", "mask.png", "-o", "out.png"),
-            "the image 'text.png' is not a picture of a known format",
+            "`image` must be an image in a known format: got 'text.png'",
         ),
-        (("inpaint", "cut.png", "mask.png", "-o", "out.png"), "the image 'cut.png' cannot be decoded: "),
+        (("inpaint", "cut.png", "mask.png", "-o", "out.png"), "`image` 'cut.png' cannot be decoded: "),
         (("inpaint", "bomb.png", "mask.png", "-o", "out.png"), "decompression bomb"),
         (("inpaint", "photo.png", "white.png", "-o", "out.png"), "`mask_image` is white everywhere"),
-        (("inpaint", "photo.png", "mask.png", "-o", "out.gif"), "the output 'out.gif' should end in one of .png"),
-        (("inpaint", "photo.png", "mask.png", "-o", "no/out.png"), "lies in a folder that does not exist"),
-        (("inpaint", "clear.png", "mask.png", "-o", "out.jpg"), "JPEG holds no transparency, which 'clear.png' has"),
+        (("inpaint", "photo.png", "mask.png", "-o", "out.gif"), "`--output` must end in one of .png, "),
+        ((*INPAINT, "--save-edges", "lines.gif"), "`--save-edges` must end in one of .png, .tif, "),
+        (("inpaint", "photo.png", "mask.png", "-o", "no/out.png"), "must be in a folder that exists: got 'no/out.png'"),
+        (
+            ("inpaint", "clear.png", "mask.png", "-o", "out.jpg"),
+            "`--output` is 'out.jpg', but JPEG has no transparency and 'clear.png' does: use .png",
+        ),
+        (("inpaint", "photo.png", "photos", "-o", "out.png"), "`mask_image` must be a file: got the folder 'photos'"),
+        ((*INPAINT, "--edge-hints", "no.png"), "`--edge-hints` 'no.png' does not exist"),
         ((*INPAINT, "--edges", "mask.png", "--edge-hints", "mask.png"), "`edges` is the whole line map"),
         ((*INPAINT, "--sigma", "-1"), "`sigma` is -1.0; a number above 0 fits"),
         ((*INPAINT, "--model", "no-such-model"), "is 'no-such-model', which is neither a folder here nor a model"),
         ((*INPAINT, "--model", "empty"), "is the folder 'empty', which holds no model_index.json"),
-        ((*INPAINT, "--device", "abacus"), "`--device` is 'abacus'; auto, cpu, cuda, cuda:1 or mps fits"),
-        ((*INPAINT, "--device", "cuda:99"), "`--device` is 'cuda:99': "),  # no build of torch and no machine has it
-        ((*INPAINT, "--device", "cuda:99", "--dtype", "fp32"), "`--device` is 'cuda:99': "),
-        ((*INPAINT, "--device", "xpu:99"), "`--device` is 'xpu:99': "),
-        ((*INPAINT, "--device", "hpu"), "`--device` is 'hpu': "),
-        ((*INPAINT, "--device", "meta"), "`--device` is 'meta': Cannot copy out of meta tensor"),
+        (
+            (*INPAINT, "--device", "abacus"),
+            "`--device` must be auto or a PyTorch device such as cpu, cuda, cuda:1 or mps: got 'abacus'",
+        ),
+        # No machine has these.
+        ((*INPAINT, "--device", "cuda:99"), "`--device` 'cuda:99' cannot be used: "),
+        ((*INPAINT, "--device", "cuda:99", "--dtype", "fp32"), "`--device` 'cuda:99' cannot be used: "),
+        ((*INPAINT, "--device", "xpu:99"), "`--device` 'xpu:99' cannot be used: "),
+        ((*INPAINT, "--device", "hpu"), "`--device` 'hpu' cannot be used: "),
+        ((*INPAINT, "--device", "meta"), "`--device` 'meta' cannot be used: Cannot copy out of meta tensor"),
         ((*INPAINT, "--strategy", "best"), "invalid choice: 'best'"),
-        (("inpaint", "empty", "mask.png", "-o", "out"), "the folder 'empty' holds no pictures"),
-        (("inpaint", "twice", "mask.png", "-o", "out"), "holds both 'a.jpg' and 'a.png'"),
+        (
+            ("inpaint", "empty", "mask.png", "-o", "out"),
+            "`image` must be a folder with images: got 'empty', which has none",
+        ),
+        (("inpaint", "twice", "mask.png", "-o", "out"), "`image` must be a folder with one image per name, as files"),
+        (("inpaint", "twice", "mask.png", "-o", "out"), "'twice' contains both 'a.jpg' and 'a.png'"),
         (
             ("inpaint", "twice", "mask.png", "-o", "mask.png"),
-            "the output 'mask.png' is a file, the input 'twice' a folder",
+            "`--output` must be a folder, as `image` is one: got the file 'mask.png'",
         ),
-        ((*INPAINT, "--save-edges", "./out.png"), "the output 'out.png' and the output 'out.png' are the same place"),
+        (
+            (*INPAINT, "--save-edges", "./out.png"),
+            "`--save-edges` and `--output` must be different paths: got 'out.png' and 'out.png'",
+        ),
         (
             (*INPAINT[:-1], "empty", "--save-edges", "empty"),
-            "the output 'empty/photo.png' and the output 'empty/photo.png' are the same place",
+            "`--save-edges` and `--output` must be different paths: got 'empty/photo.png' and 'empty/photo.png'",
         ),
         (
             (*FOLDER, "new", "--save-edges", "empty/../new"),
-            "the output 'new' and the output 'empty/../new' are the same place; different ones fit",
+            "`--save-edges` and `--output` must be different paths: got 'empty/../new' and 'new'",
         ),
-        ((*INPAINT[:-1], "mask.png"), "the input 'mask.png' and the output 'mask.png' are the same place"),
-        ((*INPAINT, "--save-edges", "photo.png"), "the input 'photo.png' and the output 'photo.png' are the same"),
-        ((*FOLDER, "photos"), "the input 'photos' and the output 'photos' are the same place"),
-        ((*FOLDER, "new", "--save-edges", "photos"), "the input 'photos' and the output 'photos' are the same place"),
-        ((*FOLDER, "empty", "--edge-hints", "empty"), "the input 'empty' and the output 'empty' are the same place"),
-        (("inpaint", "photos", "empty", "-o", "empty"), "the input 'empty' and the output 'empty' are the same place"),
+        (
+            (*INPAINT[:-1], "mask.png"),
+            "`--output` and `mask_image` must be different paths: got 'mask.png' and 'mask.png'",
+        ),
+        (
+            (*INPAINT, "--save-edges", "photo.png"),
+            "`--save-edges` and `image` must be different paths: got 'photo.png' and 'photo.png'",
+        ),
+        ((*FOLDER, "photos"), "`--output` and `image` must be different paths: got 'photos' and 'photos'"),
+        (
+            (*FOLDER, "new", "--save-edges", "photos"),
+            "`--save-edges` and `image` must be different paths: got 'photos' and 'photos'",
+        ),
+        (
+            (*FOLDER, "empty", "--edge-hints", "empty"),
+            "`--output` and `--edge-hints` must be different paths: got 'empty' and 'empty'",
+        ),
+        (
+            ("inpaint", "photos", "empty", "-o", "empty"),
+            "`--output` and `mask_image` must be different paths: got 'empty' and 'empty'",
+        ),
         (
             ("edges", "photos", "mask.png", "-o", "photos/"),
-            "the input 'photos' and the output 'photos' are the same place",
+            "`--output` and `image` must be different paths: got 'photos' and 'photos'",
         ),
         (("convert", "missing.pth", "missing.pth", "out"), "'missing.pth' does not exist"),
         (("convert", "text.png", "text.png", "out"), "'text.png' is not a checkpoint that can be read safely"),
@@ -320,7 +353,7 @@ def test_a_failed_write_leaves_the_old_file(run, files, monkeypatch):
 
 def test_convert_then_inpaint(run, files, published_checkpoints):
     code, out, _ = run("convert", *map(str, published_checkpoints.values()), "model", "--dtype", "fp16")
-    assert (code, out) == (0, "model: ready for `--model model`\n")
+    assert (code, out) == (0, "wrote model; use it with `--model model`\n")
     assert run(*INPAINT, "--model", "model", "--dtype", "fp32")[0] == 0
 
 
@@ -347,11 +380,11 @@ def test_fastest_dtype_is_bf16_only_where_the_hardware_is_faster_with_it(monkeyp
         seconds = {torch.float32: 1.0, torch.bfloat16: bf16_seconds}
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda amx=amx: amx)
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda avx=avx: avx)
-        monkeypatch.setattr(cli, "_convolution_seconds", seconds.get)
-        assert cli.fastest_dtype(cpu) == expected
+        monkeypatch.setattr(device, "_convolution_seconds", seconds.get)
+        assert device.fastest_dtype(cpu) == expected
     monkeypatch.undo()
-    assert 0 < cli._convolution_seconds(torch.float32) < 10
+    assert 0 < device._convolution_seconds(torch.float32) < 10
     cuda = torch.device("cuda")
     for capability, expected in (((9, 0), torch.bfloat16), ((7, 5), torch.float16)):
-        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device, capability=capability: capability)
-        assert cli.fastest_dtype(cuda) == expected
+        monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, capability=capability: capability)
+        assert device.fastest_dtype(cuda) == expected

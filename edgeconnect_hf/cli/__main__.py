@@ -1,4 +1,4 @@
-"""`python -m edgeconnect_hf.cli`, the same as `edgeconnect`."""
+"""Run `python -m edgeconnect_hf.cli` as `edgeconnect`."""
 
 import sys
 

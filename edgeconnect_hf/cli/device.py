@@ -1,0 +1,100 @@
+"""`--device`, `--dtype` and `--model`: choose the device and the precision, load the pipeline."""
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from .errors import one_line
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..pipeline import EdgeConnectPipeline
+
+# By name on the command line: the name in torch, which is imported only when needed.
+DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+
+def load_pipeline(model: str | None, device: str = "auto", dtype: str = "auto") -> "EdgeConnectPipeline":
+    """Load a pipeline for the command line.
+
+    Args:
+        model (`str`, *optional*): `--model`, a folder or a model on the Hub; by default the bundled one.
+        device (`str`): `--device`; `"auto"` is CUDA, then MPS, then the CPU.
+        dtype (`str`): `--dtype`; `"auto"` is `fastest_dtype`, any other a key of `DTYPES`.
+    """
+    import torch
+
+    from ..pipeline import EdgeConnectPipeline
+
+    silence_diffusers()
+    torch_device = _torch_device(device)
+    try:
+        torch.zeros(1).to(torch_device).cpu()  # the way back as well: "meta" accepts a tensor and returns none
+        chosen_dtype = fastest_dtype(torch_device) if dtype == "auto" else torch_dtype(dtype)
+        return EdgeConnectPipeline.from_pretrained(model, dtype=chosen_dtype).to(torch_device)
+    except (RuntimeError, AssertionError, ModuleNotFoundError) as error:  # what torch raises for a missing device
+        raise ValueError(f"`--device` {device!r} cannot be used: {one_line(error)}") from error
+
+
+def fastest_dtype(device: "torch.device") -> "torch.dtype":
+    """The fastest dtype on `device`.
+
+    On CUDA, bf16 from Ampere on and fp16 before it. On a CPU with AMX or AVX512-BF16, bf16 if a convolution is clearly
+    faster in it. Otherwise fp32.
+    """
+    import torch
+
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.get_device_capability(device) >= (8, 0) else torch.float16
+    has_bf16 = device.type == "cpu" and (torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported())
+    # Measured, as bf16 doubles the speed of AMD's Zen 4 but halves that of Intel's Xeons without AMX.
+    if has_bf16 and _convolution_seconds(torch.bfloat16) < 0.8 * _convolution_seconds(torch.float32):
+        return torch.bfloat16
+    return torch.float32
+
+
+def torch_dtype(name: str) -> "torch.dtype":
+    """The dtype of a key of `DTYPES`."""
+    import torch
+
+    return getattr(torch, DTYPES[name])
+
+
+def silence_diffusers() -> None:
+    """Turn off diffusers' progress bars and warnings."""
+    from diffusers.utils import logging
+
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
+def _torch_device(name: str) -> "torch.device":
+    import torch
+
+    if name != "auto":
+        try:
+            return torch.device(name)
+        except RuntimeError:
+            raise ValueError(
+                f"`--device` must be auto or a PyTorch device such as cpu, cuda, cuda:1 or mps: got {name!r}."
+            ) from None
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _convolution_seconds(dtype: "torch.dtype") -> float:
+    """CPU time of a convolution like those of the generators, the best of five runs."""
+    import torch
+
+    convolution: torch.nn.Module = torch.nn.Conv2d(128, 128, 3, padding=1, dtype=dtype)
+    convolution.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    features = torch.zeros(1, 128, 32, 32, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    seconds = []
+    with torch.inference_mode():
+        for _ in range(5):
+            start = time.perf_counter()
+            convolution(features)
+            seconds.append(time.perf_counter() - start)
+    return min(seconds)
