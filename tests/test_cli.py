@@ -1,5 +1,6 @@
 """The command line: real subprocesses where the process matters, `main` itself for the many errors."""
 
+import json
 import os
 import subprocess
 import sys
@@ -335,6 +336,19 @@ def test_checkpoint_with_missing_weights_is_named(run, files, tiny_pipeline):
     assert code == 2
     assert "do not fit EdgeGenerator: missing ['conv_in.weight']" in err
     assert not (files / "out.png").exists()
+
+
+def test_weights_of_other_shapes_are_blamed_on_the_model(run, files, tiny_pipeline, monkeypatch):
+    tiny_pipeline.save_pretrained(files / "model")
+    config = files / "model" / "edge_generator" / "config.json"
+    values = json.loads(config.read_text())
+    config.write_text(json.dumps({**values, "base_channels": 2 * values["base_channels"]}))
+    # Without accelerate, torch loads the weights, and raises RuntimeError.
+    monkeypatch.setattr("edgeconnect_hf.pipeline.is_accelerate_available", lambda: False)
+    code, _, err = run(*INPAINT, "--model", "model")
+    assert code == 2
+    assert err.splitlines()[-1].startswith("edgeconnect: error: `--model` 'model' cannot be used: ")
+    assert "size mismatch for conv_in.weight" in err
 
 
 def test_a_failed_write_leaves_the_old_file(run, files, monkeypatch):

@@ -2,6 +2,8 @@
 
 import os
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from .errors import one_line
@@ -29,12 +31,23 @@ def load_pipeline(model: str | None, device: str = "auto", dtype: str = "auto") 
 
     silence_diffusers()
     torch_device = _torch_device(device)
-    try:
+    with _blame("--device", device):
         torch.zeros(1).to(torch_device).cpu()  # the way back as well: "meta" accepts a tensor and returns none
         chosen_dtype = fastest_dtype(torch_device) if dtype == "auto" else torch_dtype(dtype)
-        return EdgeConnectPipeline.from_pretrained(model, dtype=chosen_dtype).to(torch_device)
-    except (RuntimeError, AssertionError, ModuleNotFoundError) as error:  # what torch raises for a missing device
-        raise ValueError(f"`--device` {device!r} cannot be used: {one_line(error)}") from error
+    with _blame("--model", model):
+        pipeline = EdgeConnectPipeline.from_pretrained(model, dtype=chosen_dtype)
+    with _blame("--device", device):
+        pipeline.to(torch_device)
+    return pipeline
+
+
+@contextmanager
+def _blame(argument: str, value: str | None) -> Iterator[None]:
+    """Turn what torch raises for a missing device or for weights of other shapes into a `ValueError`."""
+    try:
+        yield
+    except (RuntimeError, AssertionError, ModuleNotFoundError) as error:
+        raise ValueError(f"`{argument}` {value!r} cannot be used: {one_line(error)}") from error
 
 
 def fastest_dtype(device: "torch.device") -> "torch.dtype":
