@@ -222,7 +222,7 @@ FOLDER = ("inpaint", "photos", "mask.png", "-o")
         (("inpaint", "missing.png", "mask.png", "-o", "out.png"), "`image` 'missing.png' does not exist"),
         (
             ("inpaint", "text.png", "mask.png", "-o", "out.png"),
-            "`image` must be an image in a known format: got 'text.png'",
+            "`image` 'text.png' is not an image in a known format",
         ),
         (("inpaint", "cut.png", "mask.png", "-o", "out.png"), "`image` 'cut.png' cannot be decoded: "),
         (("inpaint", "bomb.png", "mask.png", "-o", "out.png"), "decompression bomb"),
@@ -234,7 +234,7 @@ FOLDER = ("inpaint", "photos", "mask.png", "-o")
             ("inpaint", "clear.png", "mask.png", "-o", "out.jpg"),
             "`--output` is 'out.jpg', but JPEG has no transparency and 'clear.png' does: use .png",
         ),
-        (("inpaint", "photo.png", "photos", "-o", "out.png"), "`mask_image` must be a file: got the folder 'photos'"),
+        (("inpaint", "photo.png", "photos", "-o", "out.png"), "`mask_image` 'photos' is a folder; expected a file"),
         ((*INPAINT, "--edge-hints", "no.png"), "`--edge-hints` 'no.png' does not exist"),
         ((*INPAINT, "--edges", "mask.png", "--edge-hints", "mask.png"), "`edges` is the whole line map"),
         ((*INPAINT, "--sigma", "-1"), "`sigma` is -1.0; a number above 0 fits"),

@@ -90,7 +90,7 @@ def _single_job(inputs: dict[str, Path], outputs: dict[str, Path]) -> Job:
 
 
 def _run_job(job: Job, pipeline: "EdgeConnectPipeline", work: _Work, resize_mask: bool) -> None:
-    images = {_keyword(argument): _open(path, argument) for argument, path in job.inputs.items()}
+    images = {_keyword(argument): _open(path, f"`{argument}` {str(path)!r}") for argument, path in job.inputs.items()}
     image, mask_image = images["image"], images["mask_image"]
     if resize_mask and mask_image.size != image.size:
         images["mask_image"] = mask_image.resize(image.size, Image.Resampling.NEAREST)
@@ -110,19 +110,19 @@ def _check_jpeg(job: Job, image: Image.Image) -> None:
         warnings.warn("JPEG recompresses the known pixels as well; use .png to keep them exactly.", stacklevel=2)
 
 
-def _open(path: Path, argument: str) -> Image.Image:
-    """Read the image of `argument` in full, upright."""
+def _open(path: Path, name: str) -> Image.Image:
+    """Read an image in full, upright; errors start with `name`."""
     try:
         with Image.open(path) as image:
             return ImageOps.exif_transpose(image)
     except FileNotFoundError:
-        raise ValueError(f"`{argument}` {str(path)!r} does not exist.") from None
+        raise ValueError(f"{name} does not exist.") from None
     except IsADirectoryError:
-        raise ValueError(f"`{argument}` must be a file: got the folder {str(path)!r}.") from None
+        raise ValueError(f"{name} is a folder; expected a file.") from None
     except UnidentifiedImageError:
-        raise ValueError(f"`{argument}` must be an image in a known format: got {str(path)!r}.") from None
+        raise ValueError(f"{name} is not an image in a known format.") from None
     except Exception as error:  # Pillow's decoders and its EXIF reader may raise anything
-        raise ValueError(f"`{argument}` {str(path)!r} cannot be decoded: {one_line(error)}.") from error
+        raise ValueError(f"{name} cannot be decoded: {one_line(error)}.") from error
 
 
 def _save(image: Image.Image, path: Path) -> None:
