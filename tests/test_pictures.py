@@ -1,11 +1,21 @@
 import warnings
+from io import BytesIO
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageCms
 
-from edgeconnect_hf.pictures import read_edges, read_images, read_masks, write_edges, write_images
+from edgeconnect_hf.pictures import (
+    flatten,
+    read_edges,
+    read_file,
+    read_images,
+    read_masks,
+    write_edges,
+    write_file,
+    write_images,
+)
 
 ORIENTATION = 0x0112
 
@@ -97,16 +107,18 @@ def test_one_or_many_of_any_kind():
 @pytest.mark.parametrize(
     ("image", "error", "says"),
     [
-        ("photo.jpg", TypeError, "`image` is a str; a PIL picture, a NumPy array, a torch tensor or a list"),
-        ([], ValueError, "`image` is an empty list"),
-        ([[picture("L")]], ValueError, "`image` is a list of lists"),
-        (array(2, 2, 2, 2, 3), ValueError, r"`image` has the shape \[2, 2, 2, 2, 3\]; \[H,W\], \[H,W,C\]"),
-        (array(3, 5, 7), ValueError, r"`image` has the shape \[3, 5, 7\], so 7 channels"),
-        (torch.rand(5, 7, 9), ValueError, r"`image` has the shape \[5, 7, 9\], so 5 channels; \[H,W\], \[C,H,W\]"),
-        (array(0, 7, 3), ValueError, r"`image` has the shape \[0, 7, 3\]"),
-        (array(5, 7, 3).astype(np.int64), TypeError, "`image` is of dtype int64; floats"),
+        (7, TypeError, "`image` must be a file, a PIL picture, a NumPy array, a torch tensor or a list.*: got a int"),
+        ("photo.jpg", FileNotFoundError, "`image` 'photo.jpg' does not exist."),
+        (b"text", ValueError, "`image` is not a picture of a known format."),
+        ([], ValueError, "`image` must hold at least one picture: got an empty list"),
+        ([[picture("L")]], ValueError, "`image` must be a list of single pictures: got a list of lists"),
+        (array(2, 2, 2, 2, 3), ValueError, r"`image` must be \[H,W\], \[H,W,C\].*: got the shape \[2, 2, 2, 2, 3\]"),
+        (array(3, 5, 7), ValueError, r"got the shape \[3, 5, 7\], which has 7 channels"),
+        (torch.rand(5, 7, 9), ValueError, r"`image` must be \[H,W\], \[C,H,W\].*\[5, 7, 9\], which has 5 channels"),
+        (array(0, 7, 3), ValueError, r"`image` must be .*: got the shape \[0, 7, 3\]"),
+        (array(5, 7, 3).astype(np.int64), TypeError, "`image` is of dtype int64; expected floats"),
         (np.full((5, 7, 3), np.nan), ValueError, "`image` holds NaN"),
-        (np.full((5, 7, 3), 255.0), ValueError, r"`image` has values from 255 to 255; floats in \[0, 1\]"),
+        (np.full((5, 7, 3), 255.0), ValueError, r"`image` has values from 255 to 255; expected floats in \[0, 1\]"),
         (np.linspace(-0.1, 1, 35).reshape(5, 7), ValueError, "`image` has values from -0.1 to 1"),
         (np.full((5, 7, 3), np.inf), ValueError, "`image` has values from inf"),
     ],
@@ -147,15 +159,17 @@ def test_one_mask_serves_all_pictures():
     pictures = read_images(array(3, 5, 7, 3), "pil")
     mask = np.eye(5, 7, dtype=bool)
     assert all(np.array_equal(hole, mask) for hole in read_masks(mask, pictures))
-    with pytest.raises(ValueError, match="`mask_image` holds 2 pictures, `image` holds 3"):
+    with pytest.raises(
+        ValueError, match="`mask_image` must hold one picture, or one for each of the 3 of `image`: got 2"
+    ):
         read_masks([mask, mask], pictures)
 
 
-def test_mask_errors_say_what_fits():
+def test_mask_errors_say_what_is_expected():
     pictures = read_images(array(5, 7, 3), "pil")
-    with pytest.raises(ValueError, match="`mask_image` is 8x5, `image` is 7x5; sizes must match.*--resize-mask"):
+    with pytest.raises(ValueError, match="`mask_image` must have the size of `image`, 7x5: got 8x5 .*--resize-mask"):
         read_masks(np.zeros((5, 8)), pictures)
-    with pytest.raises(ValueError, match="`mask_image` has 3 channels; 1 channel fits"):
+    with pytest.raises(ValueError, match="`mask_image` must have one channel: got 3"):
         read_masks(array(5, 7, 3), pictures)
     with pytest.raises(ValueError, match="`mask_image` is white everywhere"):
         read_masks(np.ones((5, 7)), pictures)
@@ -195,5 +209,61 @@ def test_soft_lines_keep_their_values():
 
 
 def test_lines_of_another_size_are_named_by_their_argument():
-    with pytest.raises(ValueError, match=r"`known_edges` is 7x4, `image` is 7x5; sizes must match\.$"):
+    with pytest.raises(ValueError, match=r"`known_edges` must have the size of `image`, 7x5: got 7x4\.$"):
         read_edges(array(4, 7), "known_edges", read_images(array(5, 7, 3), "pil"))
+
+
+def test_files_are_read_however_they_are_handed_over(tmp_path):
+    image = picture("RGB")
+    image.save(tmp_path / "photo.png")
+    content = (tmp_path / "photo.png").read_bytes()
+    for source in (tmp_path / "photo.png", str(tmp_path / "photo.png"), content, BytesIO(content)):
+        for given in (source, [source]):
+            (read,) = read_images(given, "pil")
+            assert np.array_equal(read.colour, np.asarray(image))
+    with (tmp_path / "photo.png").open("rb") as file:
+        assert np.array_equal(read_images(file, "pil")[0].colour, np.asarray(image))
+
+
+def test_limits_of_a_file_are_checked_before_it_is_decoded(tmp_path):
+    path = tmp_path / "photo.png"
+    picture("RGB", (40, 25)).save(path)
+    whole = path.read_bytes()
+    for source in (path, whole, BytesIO(whole)):
+        assert read_file(source, "The photo", max_pixels=1000, max_bytes=len(whole), formats=("PNG",)).size == (40, 25)
+        with pytest.raises(ValueError, match=r"^The photo is 40x25; up to 0.000999 megapixels are accepted\.$"):
+            read_file(source, "The photo", max_pixels=999)
+        with pytest.raises(ValueError, match="^The photo has 0 MB; up to .* MB are accepted"):
+            read_file(source, "The photo", max_bytes=len(whole) - 1)
+        with pytest.raises(ValueError, match="^The photo is not a picture of a known format"):
+            read_file(source, "The photo", formats=("JPEG",))
+    header = BytesIO()
+    Image.new("1", (20000, 10000)).save(header, "PNG")
+    for limit, says in ((None, "is far too large."), (25e6, "is far too large; up to 25 megapixels are accepted.")):
+        with pytest.raises(ValueError, match=f"^The photo {says}$"):
+            read_file(header.getvalue()[:200], "The photo", max_pixels=limit)  # whose rest is never read
+    with pytest.raises(FileNotFoundError, match="^The photo does not exist"):
+        read_file(tmp_path / "gone.png", "The photo", max_bytes=7)
+
+
+def test_a_file_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "photo.jpg"
+    write_file(picture("RGB"), path)
+    before = path.read_bytes()
+    with pytest.raises(OSError, match="RGBA"):
+        write_file(picture("RGBA"), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("mode", "ground"), [("RGB", 255), ("L", 0)])
+def test_what_is_transparent_becomes_the_ground(mode, ground):
+    palette = picture("RGB").convert("P")
+    palette.info["transparency"] = palette.getpixel((2, 3))
+    for image in (Image.new("RGBA", (7, 5), (9, 9, 9, 0)), Image.new("LA", (7, 5), (9, 0)), palette):
+        flat = flatten(image, mode)
+        assert flat.mode == mode
+        assert np.asarray(flat)[3, 2].max() == np.asarray(flat)[3, 2].min() == ground
+    assert np.asarray(flatten(Image.fromarray(np.array([[65535, 0]], np.uint16)), mode))[0, 0].max() == 255
+    with pytest.raises(ValueError, match="mode F, whose range of values is not known"):
+        flatten(Image.new("F", (2, 2)), mode)

@@ -185,17 +185,20 @@ def test_edges_given_are_used_as_they_are(tiny_pipeline, photo, hole):
     assert np.abs(np.asarray(result.images[0]).astype(int) - np.asarray(drawn)).max() > 2
 
 
-def test_edges_need_no_edge_generator_and_drawing_no_completion_generator(tiny_pipeline, photo, hole, tmp_path):
+def test_edges_need_no_edge_generator_and_drawing_no_completion_generator(
+    tiny_pipeline, photo, hole, tmp_path, monkeypatch
+):
     edges = tiny_pipeline.generate_edges(photo, hole)
     painter = EdgeConnectPipeline(completion_generator=tiny_pipeline.completion_generator)
     assert painter(photo, hole, edges=edges).images[0] == tiny_pipeline(photo, hole).images[0]
-    with pytest.raises(ValueError, match="no edge generator; pass the whole line map as `edges`"):
+    with pytest.raises(ValueError, match="no edge generator: pass the whole line map as `edges`"):
         painter(photo, hole)
 
     EdgeConnectPipeline(edge_generator=tiny_pipeline.edge_generator).save_pretrained(tmp_path)
     draughtsman = EdgeConnectPipeline.from_pretrained(tmp_path)
     assert draughtsman.generate_edges(photo, hole)[0] == edges[0]
-    with pytest.raises(ValueError, match="no completion generator; `generate_edges` draws lines without one"):
+    monkeypatch.setattr(EdgeGenerator, "forward", None)  # it is told before anything is drawn
+    with pytest.raises(ValueError, match="no completion generator: `generate_edges` draws lines without one"):
         draughtsman(photo, hole)
 
 
@@ -268,10 +271,14 @@ def test_gray_stays_gray_and_takes_the_luminance(tiny_pipeline, photo, hole):
 
 
 def test_empty_mask_returns_the_picture_with_a_warning(tiny_pipeline, photo):
+    mask = Image.new("L", photo.size)
     with pytest.warns(UserWarning, match="no white pixel") as warned:
-        result = tiny_pipeline(photo, Image.new("L", photo.size))
+        result = tiny_pipeline(photo, mask)
     assert result.images[0] == photo
-    assert warned[0].filename == __file__
+    for method in (tiny_pipeline.generate_edges, tiny_pipeline.open):
+        with pytest.warns(UserWarning, match="no white pixel") as warned_again:
+            method(photo, mask)
+        assert warned_again[0].filename == warned[0].filename == __file__
 
 
 def test_given_lines_are_handed_back_as_a_copy(tiny_pipeline, photo, hole):
@@ -294,16 +301,16 @@ def test_a_line_goes_on_where_another_window_ends(tiny_pipeline):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"strategy": "best"}, "`strategy` is 'best'; one of 'auto', 'original', 'crop', 'resize' fits"),
-        ({"output_type": "latent"}, "`output_type` is 'latent'; one of 'pil', 'np', 'pt' fits"),
-        ({"sigma": 0}, "`sigma` is 0; a number above 0 fits"),
-        ({"sigma": float("nan")}, "`sigma` is nan; a number above 0 fits"),
-        ({"sigma": 1e9}, "`sigma` is 1000000000.0; a number above 0 fits, at most 100."),
-        ({"sigma": None}, "`sigma` is None; a number above 0 fits"),
-        ({"sigma": "2"}, "`sigma` is '2'; a number above 0 fits"),
+        ({"strategy": "best"}, "`strategy` must be one of 'auto', 'original', 'crop', 'resize': got 'best'"),
+        ({"output_type": "latent"}, "`output_type` must be one of 'pil', 'np', 'pt': got 'latent'"),
+        ({"sigma": 0}, "`sigma` must be a number above 0, at most 100: got 0."),
+        ({"sigma": float("nan")}, "`sigma` must be a number above 0, at most 100: got nan."),
+        ({"sigma": 1e9}, "`sigma` must be a number above 0, at most 100: got 1000000000.0."),
+        ({"sigma": None}, "`sigma` must be a number above 0, at most 100: got None."),
+        ({"sigma": "2"}, "`sigma` must be a number above 0, at most 100: got '2'."),
     ],
 )
-def test_options_that_do_not_fit_are_named(tiny_pipeline, photo, hole, options, says):
+def test_options_out_of_range_are_named(tiny_pipeline, photo, hole, options, says):
     with pytest.raises(ValueError, match=says):
         tiny_pipeline(photo, hole, **options)
 
@@ -361,7 +368,7 @@ def test_compiled_pipeline_gives_the_same_picture(tiny_pipeline, photo, hole, tm
         (lambda folder: "./missing", ValueError, "'./missing', which is neither a folder here nor a model on the Hub"),
         (lambda folder: "../missing", ValueError, "'../missing', which is neither a folder here nor a model on"),
         (lambda folder: "user/.missing", ValueError, "'user/.missing', which is neither a folder here nor a model"),
-        (lambda folder: (folder / "model_index.json").unlink() or folder, ValueError, "holds no model_index.json"),
+        (lambda folder: (folder / "model_index.json").unlink() or folder, ValueError, "has no model_index.json"),
         (lambda folder: shutil.rmtree(folder / "edge_generator") or folder, OSError, "no file named config.json"),
     ],
 )
@@ -371,6 +378,15 @@ def test_what_is_no_model_is_named(tiny_pipeline, tmp_path, prepare, error, says
         EdgeConnectPipeline.from_pretrained(prepare(tmp_path / "model"))
 
 
+@pytest.mark.parametrize("match", [False, True])
+def test_components_make_the_same_pipeline_again(tiny_pipeline, photo, hole, match):
+    networks = {name: getattr(tiny_pipeline, name) for name in ("edge_generator", "completion_generator")}
+    one = EdgeConnectPipeline(**networks, match_colours=match)
+    other = EdgeConnectPipeline(**one.components)
+    assert other.config["match_colours"] is match
+    assert other(photo, hole).images[0] == one(photo, hole).images[0]
+
+
 def test_dtype_given_as_a_string_is_refused():
-    with pytest.raises(TypeError, match="`dtype` is the string 'bfloat16'; a torch.dtype fits"):
+    with pytest.raises(TypeError, match="`dtype` must be a torch.dtype, as torch.bfloat16: got 'bfloat16'"):
         EdgeConnectPipeline.from_pretrained(dtype="bfloat16")

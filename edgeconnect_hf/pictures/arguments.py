@@ -1,23 +1,29 @@
-"""A user's pictures, masks and line maps, checked, into arrays the pipeline works on; and back.
+"""What a caller passes as pictures, masks and line maps: checked, into the arrays that the pipeline works on, and back.
 
 Inside the pipeline a picture is `[H,W,C]`, uint8 where the result will be PIL pictures and float32 in [0,1] otherwise,
 so that the known pixels of a result are those of the input, bit for bit.
 """
 
+import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import Image, ImageOps
+from PIL import Image
+
+from .files import MODES, FileInput, flatten, read_file, to_eight_bits, turn_upright
 
 ImageInput: TypeAlias = (
-    Image.Image
+    FileInput
+    | Image.Image
     | npt.NDArray[Any]
     | torch.Tensor
+    | Sequence[FileInput]
     | Sequence[Image.Image]
     | Sequence[npt.NDArray[Any]]
     | Sequence[torch.Tensor]
@@ -33,7 +39,7 @@ class Picture:
 
     Args:
         colour (`np.ndarray`): `[H,W,3]` RGB or `[H,W,1]` gray; uint8, or float32 in [0,1].
-        alpha (`np.ndarray`, *optional*): `[H,W,1]` of the same dtype; returned as it came.
+        alpha (`np.ndarray`, *optional*): `[H,W,1]` of the same dtype; returned unchanged.
         icc_profile (`bytes`, *optional*): the profile the colours are meant in.
     """
 
@@ -51,12 +57,13 @@ def read_images(image: ImageInput, output_type: str) -> list[Picture]:
     """Check `image` and bring it into the form the pipeline works on.
 
     Args:
-        image: PIL picture(s) of any mode but I and F; array(s) `[H,W]`, `[H,W,C]`, `[N,H,W,C]` or tensor(s) `[H,W]`,
-            `[C,H,W]`, `[N,C,H,W]` with 1 to 4 channels (gray, gray and alpha, RGB, RGBA), uint8, or float in [0,1].
+        image: file(s) by path, bytes or file object; PIL picture(s) of any mode but I and F; array(s) `[H,W]`,
+            `[H,W,C]`, `[N,H,W,C]` or tensor(s) `[H,W]`, `[C,H,W]`, `[N,C,H,W]` with 1 to 4 channels (gray, gray and
+            alpha, RGB, RGBA), uint8, or float in [0,1].
         output_type (`str`): `"pil"` gives uint8, `"np"` and `"pt"` float32.
 
     Raises:
-        TypeError, ValueError: what came is none of these; the message says what did.
+        FileNotFoundError, TypeError, ValueError: it is none of these; the message says what it is.
     """
     return [_read_image(single, output_type) for single in _as_list(image, "image")]
 
@@ -82,10 +89,21 @@ def read_masks(mask_image: ImageInput, pictures: list[Picture]) -> list[npt.NDAr
             warnings.warn(
                 "`mask_image` has no white pixel: the picture comes back as it was."
                 + (" Its values are 0 and 1 of 255; for such a mask pass `mask.astype(bool)`." if low_white else ""),
-                stacklevel=5,  # where the pipeline was called, through torch.no_grad
+                stacklevel=_level_of_caller(),
             )
         masks.append(mask)
     return masks
+
+
+def _level_of_caller() -> int:
+    """The `stacklevel` of a warning, for where this package was called from."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back is not None and frame.f_globals["__name__"].partition(".")[0] in (
+        __package__.partition(".")[0],
+        "torch",
+    ):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def read_edges(edges: ImageInput, name: str, pictures: list[Picture]) -> list[Array]:
@@ -143,12 +161,15 @@ def _as_list(value: Any, name: str) -> list[Any]:
     """One picture or many, as a list of single ones: PIL, `[H,W]` or `[H,W,C]`, each array still as it came."""
     if isinstance(value, (list, tuple)):
         if not value:
-            raise ValueError(f"`{name}` is an empty list; at least one picture is needed.")
+            raise ValueError(f"`{name}` must hold at least one picture: got an empty list.")
         if any(isinstance(item, (list, tuple)) or getattr(item, "ndim", 0) == 4 for item in value):
-            raise ValueError(f"`{name}` is a list of lists or batches; a list of single pictures fits.")
+            raise ValueError(f"`{name}` must be a list of single pictures: got a list of lists or batches.")
         return [single for item in value for single in _as_list(item, name)]
     if isinstance(value, Image.Image):
         return [value]
+    if isinstance(value, str | Path | bytes) or hasattr(value, "read"):
+        which = f" {str(value)!r}" if isinstance(value, str | Path) else ""
+        return [read_file(value, f"`{name}`{which}")]
     if isinstance(value, torch.Tensor):
         array = value.detach().cpu()
         array = array.float() if array.dtype == torch.bfloat16 else array
@@ -156,26 +177,29 @@ def _as_list(value: Any, name: str) -> list[Any]:
     if isinstance(value, np.ndarray):
         return _split(value, value, name)
     raise TypeError(
-        f"`{name}` is a {type(value).__name__}; a PIL picture, a NumPy array, a torch tensor or a list of them fits."
+        f"`{name}` must be a file, a PIL picture, a NumPy array, a torch tensor or a list of them: got a "
+        f"{type(value).__name__}."
     )
 
 
 def _split(array: Array, given: Any, name: str) -> list[Array]:
     shape = list(given.shape)
     if array.ndim not in (2, 3, 4) or 0 in shape:
-        raise ValueError(f"`{name}` has the shape {shape}; {_layouts(given)} fits.")
+        raise ValueError(f"`{name}` must be {_layouts(given)}: got the shape {shape}.")
     if array.ndim > 2 and array.shape[-1] > 4:
-        raise ValueError(f"`{name}` has the shape {shape}, so {array.shape[-1]} channels; {_layouts(given)} fits.")
+        raise ValueError(
+            f"`{name}` must be {_layouts(given)}: got the shape {shape}, which has {array.shape[-1]} channels."
+        )
     if array.dtype.kind == "f":
-        low, high = array.min(), array.max()  # a NaN comes through as both
+        low, high = array.min(), array.max()  # a NaN makes both NaN
         if not (low >= 0 and high <= 1):
             what = "holds NaN" if np.isnan(low) else f"has values from {low:.6g} to {high:.6g}"
-            raise ValueError(f"`{name}` {what}; floats in [0, 1] or uint8 fit.")
+            raise ValueError(f"`{name}` {what}; expected floats in [0, 1] or uint8.")
         array = array.astype(np.float32, copy=False)
     elif array.dtype == np.bool_:
         array = array.astype(np.uint8) * np.uint8(255)
     elif array.dtype != np.uint8:
-        raise TypeError(f"`{name}` is of dtype {array.dtype}; floats in [0, 1], uint8 or bool fit.")
+        raise TypeError(f"`{name}` is of dtype {array.dtype}; expected floats in [0, 1], uint8 or bool.")
     return list(array) if array.ndim == 4 else [array]
 
 
@@ -188,11 +212,12 @@ def _layouts(given: Any) -> str:
 def _read_image(single: Any, output_type: str) -> Picture:
     icc_profile = None
     if isinstance(single, Image.Image):
-        original_mode = single.mode
-        single = _load(single, "image")
-        # A profile speaks of the channels it was made for: it goes where the colours were converted.
-        if original_mode == single.mode or original_mode == "P":
-            icc_profile = single.info.get("icc_profile")
+        decoded = _decode(single, "image")
+        has_mode = single.mode in MODES
+        # A profile describes the channels it was made for: it is dropped where the colours were converted.
+        if has_mode or single.mode == "P":
+            icc_profile = decoded.info.get("icc_profile")
+        single = decoded if has_mode else decoded.convert("RGB")
         single = np.asarray(single)
     array = single[..., None] if single.ndim == 2 else single
     array = _to_dtype(array, np.dtype(np.uint8 if output_type == "pil" else np.float32))
@@ -207,57 +232,48 @@ def _read_maps(value: ImageInput, name: str, pictures: list[Picture]) -> list[Ar
     if len(singles) == 1:
         singles = singles * len(pictures)
     if len(singles) != len(pictures):
-        raise ValueError(f"`{name}` holds {len(singles)} pictures, `image` holds {len(pictures)}; one each, or one.")
+        raise ValueError(
+            f"`{name}` must hold one picture, or one for each of the {len(pictures)} of `image`: got {len(singles)}."
+        )
     maps = []
     for single, picture in zip(singles, pictures, strict=True):
         if isinstance(single, Image.Image):
-            single = np.asarray(load_map(single, name))
+            single = np.asarray(read_map(single, name))
         if single.ndim == 3:
             if single.shape[2] != 1:
-                raise ValueError(f"`{name}` has {single.shape[2]} channels; 1 channel fits.")
+                raise ValueError(f"`{name}` must have one channel: got {single.shape[2]}.")
             single = single[..., 0]
         if single.shape != picture.size:
             (height, width), (want_height, want_width) = single.shape, picture.size
             raise ValueError(
-                f"`{name}` is {width}x{height}, `image` is {want_width}x{want_height}; sizes must match"
+                f"`{name}` must have the size of `image`, {want_width}x{want_height}: got {width}x{height}"
                 + (" (`--resize-mask` scales it at the command line)." if name == "mask_image" else ".")
             )
         maps.append(single)
     return maps
 
 
-def load_map(image: Image.Image, name: str) -> Image.Image:
+def read_map(image: Image.Image, name: str) -> Image.Image:
     """A mask or line map, `name` being its argument: decoded, upright, mode L; black where it is transparent.
 
     Raises:
         ValueError: it cannot be decoded, has no pixels, or is of mode I or F.
     """
-    image = _load(image, name)
-    if image.mode in ("LA", "RGBA"):
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "black"), image.convert("RGBA"))
-    return image.convert("L")
+    return flatten(_decode(image, name), "L")
 
 
-def _load(image: Image.Image, name: str) -> Image.Image:
-    """Decode, turn upright as EXIF says, and bring into RGB, RGBA, L or LA, 8 bits a channel."""
+def _decode(image: Image.Image, name: str) -> Image.Image:
+    """Decode, turn upright as EXIF says, and bring to 8 bits a channel."""
     try:
-        image = ImageOps.exif_transpose(image)
+        image = turn_upright(image)
     except Exception as error:  # Pillow's decoders, and its reader of EXIF, may raise anything
         raise ValueError(f"`{name}` cannot be decoded: {error}.") from error
     if 0 in image.size:
         raise ValueError(f"`{name}` is {image.width}x{image.height}; it has no pixels.")
-    if image.mode in ("RGB", "RGBA", "L", "LA"):
-        return image
-    if image.mode.startswith("I;16"):
-        samples = np.asarray(image).astype(np.uint32)
-        gray = ((samples * 255 + 32767) // 65535).astype(np.uint8)  # 0..65535 onto 0..255, rounded
-        return Image.fromarray(gray).convert("RGB")
-    if image.mode in ("I", "F"):
-        raise ValueError(
-            f"`{name}` is a PIL picture of mode {image.mode}, whose range of values is not known; "
-            "RGB, RGBA, L, LA, P, CMYK, 1 and I;16 fit."
-        )
-    return image.convert("RGB")
+    try:
+        return to_eight_bits(image)
+    except ValueError as error:
+        raise ValueError(f"`{name}` is {error}; expected RGB, RGBA, L, LA, P, CMYK, 1 or I;16.") from None
 
 
 def check_one_size(pictures: list[Picture], output_type: str) -> None:

@@ -1,0 +1,266 @@
+"""A photo and its hole, opened once: lines and picture again and again."""
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import torch.nn.functional as F
+
+from .colours import match_colours
+from .edges import canny, to_gray
+from .models import MIN_SIZE, SIZE_MULTIPLE, blend
+from .pictures import (
+    Array,
+    ImageInput,
+    Picture,
+    from_float,
+    read_edges,
+    to_float,
+    with_colour,
+    write_edges,
+    write_images,
+)
+from .windows import Window, find_windows
+
+if TYPE_CHECKING:
+    from .pipeline import EdgeConnectPipeline
+
+_MAX_BATCH_PIXELS = 2**20  # windows of several photos run together up to this many pixels; a larger one runs alone
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
+class View:
+    """What a window shows of its photo, at the size it is worked on.
+
+    Args:
+        picture (`int`): the photo's place in the list.
+        window (`Window`): where it looks.
+        colour (`np.ndarray`): `[h,w,3]` RGB float32 in [0,1].
+        hole (`np.ndarray`): `[h,w]` bool.
+        sigma (`float`): Canny's.
+    """
+
+    picture: int
+    window: Window
+    colour: Floats
+    hole: Bools
+    sigma: float
+
+    @cached_property
+    def gray(self) -> Floats:
+        """`[h,w]` in [0,1]."""
+        return to_gray(self.colour)
+
+    @cached_property
+    def known_edges(self) -> Floats:
+        """Canny's lines `[h,w]` of what is known."""
+        return canny(self.gray, self.hole, self.sigma)
+
+    def lines_of(self, line_maps: Sequence[Array]) -> Floats:
+        """Its part `[h,w]` float32 of the photos' line maps."""
+        return self.window.reduce_lines(to_float(line_maps[self.picture][self.window.view_slices]))
+
+
+class EditSession:
+    """One photo, or several, with holes, from `EdgeConnectPipeline.open`. Not for several threads at once.
+
+    Windows, reduced photos and Canny's lines are computed once, and `complete` repaints only the windows whose lines
+    changed since the last time. All results equal, bit for bit, those of the pipeline's methods of the same names.
+
+    Args:
+        pipeline (`EdgeConnectPipeline`): whose networks draw and paint.
+        pictures (`list[Picture]`): the checked photos.
+        masks (`list[np.ndarray]`): `[H,W]` bool for each, True in the hole.
+        sigma (`float`): Canny's.
+        strategy (`str`): where to work.
+        output_type (`str`): of all that the session returns.
+    """
+
+    def __init__(
+        self,
+        pipeline: "EdgeConnectPipeline",
+        pictures: list[Picture],
+        masks: list[Bools],
+        sigma: float,
+        strategy: str,
+        output_type: str,
+    ):
+        self.pipeline = pipeline
+        self.pictures, self.masks = pictures, masks
+        self.sigma, self.strategy, self.output_type = sigma, strategy, output_type
+        self.line_maps: list[Array] | None = None  # the last drawn or given, `[H,W]` of the pictures' dtype
+        self._views: dict[int, list[View]] = {}  # by the size of the pictures that a network was trained on
+        self._painted: dict[tuple[int, ...], tuple[list[Floats], list[Floats]]] = {}  # batch -> lines, pictures
+
+    @property
+    def edges(self) -> Any:
+        """The last lines, drawn or given, in the session's output type; None before there are any."""
+        return None if self.line_maps is None else write_edges(self.line_maps, self.output_type)
+
+    @property
+    def windows(self) -> list[list[Window]]:
+        """For each photo, the windows in which it is repaired."""
+        network = self.pipeline.completion_generator or self.pipeline.edge_generator
+        windows: list[list[Window]] = [[] for _ in self.pictures]
+        for view in self._look(network.config.sample_size):
+            windows[view.picture].append(view.window)
+        return windows
+
+    @torch.no_grad()
+    def generate_edges(
+        self, known_edges: ImageInput | None = None, edge_hints: ImageInput | None = None, blend_edges: bool = True
+    ) -> Any:
+        """Draw the missing lines. Arguments and result as in `EdgeConnectPipeline.generate_edges`."""
+        generator = self.pipeline.edge_generator
+        if generator is None:
+            raise ValueError("This pipeline has no edge generator: pass the whole line map as `edges`.")
+        known_maps = None if known_edges is None else read_edges(known_edges, "known_edges", self.pictures)
+        hint_maps = None
+        if edge_hints is not None:
+            hints = read_edges(edge_hints, "edge_hints", self.pictures)
+            hint_maps = [lines * mask for lines, mask in zip(hints, self.masks, strict=True)]
+
+        views = self._look(generator.config.sample_size)
+        shown = []
+        for view in views:
+            known = view.known_edges if known_maps is None else view.lines_of(known_maps) * ~view.hole
+            if hint_maps is not None:
+                known = np.maximum(known, view.lines_of(hint_maps))
+            shown.append((view.gray, known, view.hole))
+
+        def predict(gray: torch.Tensor, known: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            pred_edges = generator(blend(gray, 1, mask), known, mask, return_dict=False)[0]  # [N,1,h,w]
+            pred_edges = torch.maximum(pred_edges, known * mask)  # hints stay
+            return blend(known, pred_edges, mask) if blend_edges else pred_edges
+
+        line_maps = [np.zeros(picture.size, picture.colour.dtype) for picture in self.pictures]
+        for batch in _batches(views):
+            drawn = self._run(predict, [shown[place] for place in batch], generator.dtype)
+            for place, comp_edges in zip(batch, drawn, strict=True):
+                self._paste_lines(views[place], comp_edges[..., 0], line_maps)
+        self.line_maps = line_maps
+        self.pipeline.maybe_free_model_hooks()
+        return self.edges
+
+    @torch.no_grad()
+    def complete(self, edges: ImageInput | None = None) -> Any:
+        """Paint the hole from lines: those in `edges`, by default the session's last ones, drawn first if need be.
+
+        Result as in `EdgeConnectPipeline.complete`.
+        """
+        generator = self.pipeline.completion_generator
+        if generator is None:
+            raise ValueError("This pipeline has no completion generator: `generate_edges` draws lines without one.")
+        if edges is None and self.line_maps is None:
+            self.generate_edges()
+        if edges is not None:
+            self.line_maps = read_edges(edges, "edges", self.pictures)
+        line_maps = cast("list[Array]", self.line_maps)
+
+        def predict(image: torch.Tensor, comp_edges: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            pred_image = generator(blend(image, 1, mask), comp_edges, return_dict=False)[0]  # [N,3,h,w]
+            return match_colours(pred_image, image, mask) if self.pipeline.config["match_colours"] else pred_image
+
+        repaired = [picture.colour.copy() for picture in self.pictures]
+        views = self._look(generator.config.sample_size)
+        for batch in _batches(views):
+            lines = [views[place].lines_of(line_maps) for place in batch]
+            before, painted = self._painted.get(batch, ([], []))
+            if not painted or not all(map(np.array_equal, before, lines)):
+                shown = [
+                    (views[place].colour, drawn, views[place].hole) for place, drawn in zip(batch, lines, strict=True)
+                ]
+                painted = self._run(predict, shown, generator.dtype)
+                self._painted[batch] = lines, painted
+            for place, pred_image in zip(batch, painted, strict=True):
+                self._paste_hole(views[place], pred_image, repaired)
+        self.pipeline.maybe_free_model_hooks()
+        pictures = [with_colour(picture, colour) for picture, colour in zip(self.pictures, repaired, strict=True)]
+        return write_images(pictures, self.output_type)
+
+    def _look(self, sample_size: int) -> list[View]:
+        if sample_size not in self._views:
+            views = self._views[sample_size] = []
+            for number, (picture, mask) in enumerate(zip(self.pictures, self.masks, strict=True)):
+                for window in find_windows(mask, self.strategy, sample_size):
+                    colour = window.reduce_image(to_float(picture.colour[window.view_slices]))
+                    if colour.shape[2] == 1:
+                        colour = np.repeat(colour, 3, axis=2)
+                    views.append(View(number, window, colour, window.reduce_mask(mask[window.view_slices]), self.sigma))
+        return self._views[sample_size]
+
+    def _run(
+        self, predict: Callable[..., torch.Tensor], shown: Sequence[tuple[Array, ...]], dtype: torch.dtype
+    ) -> list[Floats]:
+        """`predict` on views of one size.
+
+        Args:
+            predict: takes as many tensors `[N,C,h,w]` as a view has arrays, returns one.
+            shown: for each view its arrays, `[h,w]` or `[h,w,C]`.
+
+        Returns:
+            For each view `[h,w,C]` float32.
+        """
+        height, width = shown[0][0].shape[:2]
+        device = self.pipeline._execution_device
+        planes = zip(*shown, strict=True)
+        predicted = predict(*(_pad(_to_tensor(arrays).to(device, dtype)) for arrays in planes))
+        return list(predicted[..., :height, :width].float().cpu().permute(0, 2, 3, 1).numpy())
+
+    def _paste_lines(self, view: View, comp_edges: Floats, line_maps: list[Array]) -> None:
+        """Add a view's lines `[h,w]` to those of its photo."""
+        window, line_map = view.window, line_maps[view.picture]
+        writable = ~self.masks[view.picture][window.view_slices]
+        writable[window.hole_in_view] = True  # the view's other holes are other windows'
+        lines = from_float(window.enlarge_lines(comp_edges)[writable], line_map.dtype)
+        target = line_map[window.view_slices]
+        target[writable] = np.maximum(target[writable], lines)  # of another view's, which may see farther
+
+    def _paste_hole(self, view: View, pred_image: Floats, repaired: list[Array]) -> None:
+        """Write a view's hole from `[h,w,3]` into its photo; nothing else of it."""
+        comp_image = np.where(view.hole[..., None], pred_image, view.colour)  # [h,w,3]
+        window = view.window
+        hole = self.masks[view.picture][window.hole_slices]
+        target = repaired[view.picture][window.hole_slices]  # shares the photo's memory
+        colour = window.enlarge_image(comp_image)[window.hole_in_view][hole]  # [pixels,3]
+        if target.shape[2] == 1:
+            colour = to_gray(colour[None])[0][:, None]
+        target[hole] = from_float(colour, target.dtype)
+
+
+def _batches(views: Sequence[View]) -> list[tuple[int, ...]]:
+    """Views that run together: of one size, each of another photo, so that a photo's windows do not depend on each
+    other (a batch may change the last bit of a float sum)."""
+    places: defaultdict[tuple[tuple[int, int], int], list[int]] = defaultdict(list)
+    counts: defaultdict[tuple[int, tuple[int, int]], int] = defaultdict(int)
+    for place, view in enumerate(views):
+        size = view.window.work_size
+        places[size, counts[view.picture, size]].append(place)
+        counts[view.picture, size] += 1
+    batches = []
+    for ((height, width), _), alike in places.items():
+        length = max(1, _MAX_BATCH_PIXELS // (height * width))
+        batches += [tuple(alike[start : start + length]) for start in range(0, len(alike), length)]
+    return batches
+
+
+def _to_tensor(arrays: Sequence[Array]) -> torch.Tensor:
+    """Arrays `[h,w]` or `[h,w,C]` of one shape to `[N,C,h,w]`."""
+    stacked = torch.from_numpy(np.stack(arrays))
+    return stacked[:, None] if stacked.ndim == 3 else stacked.permute(0, 3, 1, 2)
+
+
+def _pad(planes: torch.Tensor) -> torch.Tensor:
+    """`[N,C,h,w]` to the next multiple of 4, at least 16, on the right and below."""
+    height, width = planes.shape[-2:]
+    bottom, right = (max(MIN_SIZE, -(-side // SIZE_MULTIPLE) * SIZE_MULTIPLE) - side for side in (height, width))
+    mode = "reflect" if min(height, width) >= MIN_SIZE else "replicate"
+    return F.pad(planes, (0, right, 0, bottom), mode=mode) if bottom or right else planes
