@@ -198,7 +198,7 @@ def test_resize_mask(run, files):
     code, _, err = run("inpaint", "photo.png", "small.png", "-o", "out.png")
     assert code == 2
     assert err == (
-        "edgeconnect: error: `mask_image` is 48x36, `image` is 96x72; sizes must match "
+        "edgeconnect: error: `mask_image` must have the size of `image`, 96x72: got 48x36 "
         "(`--resize-mask` scales it at the command line).\n"
     )
     assert run("inpaint", "photo.png", "small.png", "-o", "out.png", "--resize-mask")[0] == 0
@@ -237,9 +237,9 @@ FOLDER = ("inpaint", "photos", "mask.png", "-o")
         (("inpaint", "photo.png", "photos", "-o", "out.png"), "`mask_image` 'photos' is a folder; expected a file"),
         ((*INPAINT, "--edge-hints", "no.png"), "`--edge-hints` 'no.png' does not exist"),
         ((*INPAINT, "--edges", "mask.png", "--edge-hints", "mask.png"), "`edges` is the whole line map"),
-        ((*INPAINT, "--sigma", "-1"), "`sigma` is -1.0; a number above 0 fits"),
+        ((*INPAINT, "--sigma", "-1"), "`sigma` must be a number above 0, at most 100: got -1.0"),
         ((*INPAINT, "--model", "no-such-model"), "is 'no-such-model', which is neither a folder here nor a model"),
-        ((*INPAINT, "--model", "empty"), "is the folder 'empty', which holds no model_index.json"),
+        ((*INPAINT, "--model", "empty"), "is the folder 'empty', which has no model_index.json"),
         (
             (*INPAINT, "--device", "abacus"),
             "`--device` must be auto or a PyTorch device such as cpu, cuda, cuda:1 or mps: got 'abacus'",
