@@ -1,10 +1,10 @@
-"""What the page's steps cost: time for the example photos, time of eight calls at once, memory over fifty.
+"""Cost of the demo: time of the example photos, time of eight calls at once, memory over fifty calls.
 
     python benchmarks/demo.py [--screenshot docs/demo.png]
 
-Starts the server in this process and calls its API as a program does: upload, work, download. Where a Chromium is
-installed, it also clicks each example of the page, in a new window, and waits until both pictures of the slider are
-there. `--screenshot` makes the README's picture: an example with its result and a line drawn.
+Starts the server in this process and calls its API: upload, repair, download. If Chromium is installed, it also clicks
+each example on the page, in a new window, and waits for both images of the slider. `--screenshot` takes the README's
+image instead: an example with its result and a line drawn.
 """
 
 import argparse
@@ -28,10 +28,12 @@ def resident_megabytes() -> float:
 
 
 def drag(page: Page, selector: str, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """With the mouse, from and to shares of the element's width and height."""
+    """Drags the mouse between two points, given as shares of the element's width and height."""
     element = page.locator(selector).last
     element.scroll_into_view_if_needed()
     box = element.bounding_box()
+    if box is None:
+        raise RuntimeError(f"{selector!r} is not visible.")
     points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
     page.mouse.move(*points[0])
     page.mouse.down()
@@ -40,12 +42,12 @@ def drag(page: Page, selector: str, start: tuple[float, float], end: tuple[float
 
 
 def click_example(browser: Browser, url: str, number: int, screenshot: Path | None = None) -> float:
-    """Seconds from the click on an example to both pictures of the slider."""
+    """Seconds from the click on an example to both images of the slider."""
     page = browser.new_page(viewport={"width": 1280, "height": 900})
     page.goto(url)
     example = page.locator("#examples button").nth(number)
     example.wait_for()
-    page.wait_for_timeout(1000)  # the page itself has settled
+    page.wait_for_timeout(1000)  # until the page has settled
     start = time.perf_counter()
     example.click()
     page.wait_for_function(
@@ -54,7 +56,7 @@ def click_example(browser: Browser, url: str, number: int, screenshot: Path | No
     )
     seconds = time.perf_counter() - start
     if screenshot:
-        page.wait_for_timeout(4000)  # both editors show their pictures
+        page.wait_for_timeout(4000)  # until both editors show their images
         drag(page, "#lines canvas", (0.25, 0.52), (0.5, 0.52))
         drag(page, "#slider", (0.5, 0.5), (0.3, 0.5))
         page.mouse.move(0, 0)
@@ -69,7 +71,7 @@ def click_example(browser: Browser, url: str, number: int, screenshot: Path | No
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--screenshot", type=Path, metavar="PNG", help="make this picture, measure nothing")
+    parser.add_argument("--screenshot", type=Path, metavar="PNG", help="take this screenshot, measure nothing")
     screenshot = parser.parse_args().screenshot
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
@@ -90,7 +92,7 @@ def main() -> None:
             print()
     client = Client(url, verbose=False)
 
-    def inpaint(name: str) -> float:
+    def inpaint(name: str, client: Client = client) -> float:
         start = time.perf_counter()
         photo, mask = handle_file(EXAMPLES / f"{name}.jpg"), handle_file(EXAMPLES / f"{name}_mask.png")
         client.predict(photo, mask, api_name="/inpaint")
@@ -101,9 +103,10 @@ def main() -> None:
         inpaint(name)
         print(f"| {name} | {statistics.median(inpaint(name) for _ in range(5)):.2f} s |")
 
+    clients = [Client(url, verbose=False) for _ in range(8)]  # one each: a session may have two jobs at a time
     start = time.perf_counter()
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(inpaint, (names * 3)[:8]))
+        list(pool.map(inpaint, (names * 3)[:8], clients))
     print(f"\nEight calls at once: {time.perf_counter() - start:.1f} s.")
 
     memory = []
