@@ -264,7 +264,7 @@ def test_erase_object_with_an_uploaded_mask_and_change_it(open_page, files, pipe
     with page.expect_request(re.compile("queue/join")):
         page.locator("#mask button[aria-label='Clear canvas']").click()
     page.locator("#erase").click()
-    expect(page.locator(".toast-body")).to_contain_text("Paint over what should go first.")
+    expect(page.locator(".toast-body")).to_contain_text("Paint over something in the photo first.")
 
 
 @needs_chromium
@@ -390,10 +390,10 @@ def test_the_api_gives_what_the_pipeline_gives(client, files, tiny_pipeline):
         assert np.array_equal(pixels(path), np.asarray(expected.edges[0]))
     for path in (repaired, both[0]):
         assert np.array_equal(pixels(path), np.asarray(expected.images[0]))
-    with pytest.raises(AppError, match="`mask_image` is 48x32, `image` is 480x320; sizes must match"):
+    with pytest.raises(AppError, match="`mask_image` must have the size of `image`, 480x320: got 48x32"):
         client.predict(handle_file(files / "photo.png"), handle_file(files / "small.png"), api_name="/inpaint")
     for sigma in (-1, 1e9, None):
-        with pytest.raises(AppError, match=f"`sigma` is {sigma}; a number above 0 fits, at most 100."):
+        with pytest.raises(AppError, match=f"`sigma` must be a number above 0, at most 100: got {sigma}."):
             client.predict(*arguments(files), sigma=sigma, api_name="/inpaint")
 
 

@@ -1,5 +1,6 @@
 """The page's buttons without a page: exactness, the ways to go wrong, the limits."""
 
+import inspect
 import re
 from contextvars import copy_context
 from io import BytesIO
@@ -11,16 +12,37 @@ from PIL import Image, ImageDraw
 
 gr = pytest.importorskip("gradio", reason="the page needs the extra `demo`")
 
-from edgeconnect_hf.demo import Limits, canvas, handlers, jobs  # noqa: E402
+from edgeconnect_hf.demo import Limits, canvas, jobs  # noqa: E402
+from edgeconnect_hf.demo.api import Endpoints  # noqa: E402
+from edgeconnect_hf.demo.app import ACTIONS, build_demo  # noqa: E402
+from edgeconnect_hf.demo.files import Files  # noqa: E402
+from edgeconnect_hf.demo.handlers import Handlers  # noqa: E402
+from edgeconnect_hf.demo.model import Model  # noqa: E402
+from edgeconnect_hf.demo.work import Work  # noqa: E402
 from edgeconnect_hf.pictures import read_images, read_masks  # noqa: E402
 
 SETTINGS = (2.0, "auto", "EdgeConnect")
 
 
 @pytest.fixture
-def page(tiny_pipeline, tmp_path, monkeypatch):
+def files(tmp_path, monkeypatch) -> Files:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    return handlers.Studio({"EdgeConnect": tiny_pipeline})
+    return Files(Limits())
+
+
+@pytest.fixture
+def model(tiny_pipeline) -> Model:
+    return Model(tiny_pipeline, jobs.Gate(Limits()), Limits())
+
+
+@pytest.fixture
+def page(model, files) -> Handlers:
+    return Handlers({"EdgeConnect": model}, files)
+
+
+@pytest.fixture
+def endpoints(model, files) -> Endpoints:
+    return Endpoints(model, files)
 
 
 def save(image: Image.Image, path: Path, **options) -> str:
@@ -28,10 +50,10 @@ def save(image: Image.Image, path: Path, **options) -> str:
     return str(path)
 
 
-def opened(page: handlers.Studio, *paths: str):
+def opened(page: Handlers, *paths: str) -> tuple[Work, list[str]]:
     """Open a photo, and its mask; gives the work and what the mask editor gives back, untouched."""
-    work, _, _, _, shown, *_ = page.open_photo(*paths)
-    return work, give_back(shown)
+    updates = page.open_photo(*paths)
+    return updates["work"], give_back(updates["mask_editor"])
 
 
 def background(shown: dict) -> Image.Image:
@@ -66,14 +88,14 @@ def pixels(path_or_image) -> np.ndarray:
 
 def test_twelve_megapixels_stay_exact_outside_the_hole(page, tmp_path):
     photo = noise("RGB", (400, 300)).resize((4000, 3000))
-    work, _, _, _, shown, *_ = page.open_photo(save(photo, tmp_path / "large.png", compress_level=1))
-    assert background(shown).size == (1024, 768)
-    mask_value = paint(give_back(shown), (500, 400, 540, 430))
-    work, _, lines_shown, _ = page.find(mask_value, work, *SETTINGS)
-    lines_value = paint(give_back(lines_shown), (505, 410, 530, 411), (*canvas.DRAWN_COLOUR, 255))
-    work, _, (before, after), path = page.complete(mask_value, lines_value, work, "auto", "EdgeConnect")
+    shown = page.open_photo(save(photo, tmp_path / "large.png", compress_level=1))
+    assert background(shown["mask_editor"]).size == (1024, 768)
+    mask_value = paint(give_back(shown["mask_editor"]), (500, 400, 540, 430))
+    found = page.find(mask_value, shown["work"], *SETTINGS)
+    lines_value = paint(give_back(found["lines_editor"]), (505, 410, 530, 411), (*canvas.DRAWN_COLOUR, 255))
+    completed = page.complete(mask_value, lines_value, found["work"], "auto", "EdgeConnect")
 
-    repaired = pixels(path)
+    repaired = pixels(completed["download"])
     assert repaired.shape == (3000, 4000, 3)
     changed = (repaired != pixels(photo)).any(axis=2)
     rows, columns = np.nonzero(changed)
@@ -81,19 +103,20 @@ def test_twelve_megapixels_stay_exact_outside_the_hole(page, tmp_path):
     assert 400 * 3000 / 768 - 1 <= rows.min() <= rows.max() <= 431 * 3000 / 768
     assert 500 * 4000 / 1024 - 1 <= columns.min() <= columns.max() <= 541 * 4000 / 1024
     assert changed.sum() > 10000
-    assert Image.open(before).size == Image.open(after).size == (1024, 768)
+    assert [Image.open(path).size for path in completed["slider"]] == [(1024, 768)] * 2
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "RGB", "RGBA"])
 def test_modes_come_back_as_they_came(page, tmp_path, mode):
     photo = noise(mode, (120, 90))
     work, mask_value = opened(page, save(photo, tmp_path / "photo.png"))
-    _, _, lines_shown, _, _, path = page.erase(paint(mask_value, (40, 30, 59, 49)), work, *SETTINGS)
-    result = Image.open(path)
+    erased = page.erase(paint(mask_value, (40, 30, 59, 49)), work, *SETTINGS)
+    result = Image.open(erased["download"])
     assert (result.mode, result.size) == (mode, photo.size)
     outside = np.ones((90, 120), bool)
     outside[30:50, 40:60] = False
     assert np.array_equal(pixels(result)[outside], pixels(photo)[outside])
+    lines_shown = erased["lines_editor"]
     assert lines_shown["canvas_size"] == background(lines_shown).size == photo.size
 
 
@@ -102,7 +125,7 @@ def test_a_sideways_photo_is_painted_and_returned_upright(page, tmp_path):
     exif[0x0112] = 6
     path = save(noise("RGB", (120, 90)), tmp_path / "sideways.png", exif=exif)
     work, mask_value = opened(page, path)
-    *_, result = page.erase(paint(mask_value, (40, 30, 49, 39)), work, *SETTINGS)
+    result = page.erase(paint(mask_value, (40, 30, 49, 39)), work, *SETTINGS)["download"]
     upright = pixels(Image.open(path).transpose(Image.Transpose.ROTATE_270))
     changed = (pixels(result) != upright).any(axis=2)
     assert changed[30:40, 40:50].any()
@@ -111,20 +134,21 @@ def test_a_sideways_photo_is_painted_and_returned_upright(page, tmp_path):
 
 def test_masks_grow_shrink_invert_upload_and_clear(page, photo, hole, tmp_path):
     work, empty = opened(page, save(photo, tmp_path / "photo.png"))
-    work, shown = page.upload_mask(save(hole.resize((48, 36)), tmp_path / "mask.png"), work)
-    uploaded = canvas.read_mask(page.files.read_layers(give_back(shown)), handlers._unpack(work.mask))
+    shown = page.upload_mask(save(hole.resize((48, 36)), tmp_path / "mask.png"), work)
+    work, layers = shown["work"], give_back(shown["mask_editor"])
+    uploaded = canvas.read_mask(page.files.read_layers(layers), work.mask)
     assert np.array_equal(uploaded, pixels(hole.resize((48, 36)).resize(hole.size, Image.Resampling.NEAREST)) >= 128)
 
-    work, shown = page.grow(paint(give_back(shown), (0, 0, 4, 4)), work, 3)
-    grown = handlers._unpack(work.mask)
+    shown = page.grow(paint(layers, (0, 0, 4, 4)), work, 3)
+    grown = shown["work"].mask
     assert grown[:5, :5].all()
     assert grown.sum() > uploaded.sum() + 25
-    work, shown = page.shrink(give_back(shown), work, 3)
-    assert (handlers._unpack(work.mask) >= uploaded).all()
-    work, shown = page.invert(give_back(shown), work, 3)
-    assert not (handlers._unpack(work.mask) & uploaded).any()
-    work, shown = page.clear_mask(work)
-    assert np.array_equal(pixels(give_back(shown)[0]), pixels(empty[0]))
+    shown = page.shrink(give_back(shown["mask_editor"]), shown["work"], 3)
+    assert (shown["work"].mask >= uploaded).all()
+    shown = page.invert(give_back(shown["mask_editor"]), shown["work"])
+    assert not (shown["work"].mask & uploaded).any()
+    shown = page.clear_mask(shown["work"])
+    assert np.array_equal(pixels(give_back(shown["mask_editor"])[0]), pixels(empty[0]))
 
 
 def test_a_mask_is_read_as_the_pipeline_reads_it(page, photo, tmp_path):
@@ -137,25 +161,23 @@ def test_a_mask_is_read_as_the_pipeline_reads_it(page, photo, tmp_path):
         for image, name in ((photo, "photo.png"), (Image.fromarray(ramp), "mask.png"))
     ]
     work, _ = opened(page, *paths)
-    hole = handlers._unpack(work.mask)
     (expected,) = read_masks(Image.open(paths[1]), read_images(Image.open(paths[0]), "pil"))
     assert expected.sum() == photo.width * photo.height / 2
-    assert np.array_equal(hole, expected)
-    work, _ = page.upload_mask(paths[1], work)
-    assert np.array_equal(handlers._unpack(work.mask), expected)
+    assert np.array_equal(work.mask, expected)
+    assert np.array_equal(page.upload_mask(paths[1], work)["work"].mask, expected)
     Image.new("F", photo.size).save(tmp_path / "float.tiff")
     with pytest.raises(gr.Error, match="`mask` is a PIL picture of mode F"):
         page.upload_mask(str(tmp_path / "float.tiff"), work)
 
 
 def test_work_that_is_kept_no_longer_is_gone_with_its_files(page):
-    """Gradio hands in None."""
+    """Gradio passes None."""
     settings, editors = SETTINGS[1:], ({}, {})
     for handler, inputs in (
         (page.reuse, [None]),
         (page.grow, [{}, None, 8]),
         (page.shrink, [{}, None, 8]),
-        (page.invert, [{}, None, 8]),
+        (page.invert, [{}, None]),
         (page.upload_mask, ["mask.png", None]),
         (page.clear_mask, [None]),
         (page.find, [{}, None, *SETTINGS]),
@@ -173,41 +195,43 @@ def test_work_that_is_kept_no_longer_is_gone_with_its_files(page):
 
 def test_sketched_lines_are_continued_and_kept(page, photo, hole, tmp_path):
     work, mask_value = opened(page, save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png"))
-    work, _, lines_shown, _ = page.sketch(mask_value, work, *SETTINGS)
+    sketch = page.sketch(mask_value, work, *SETTINGS)
     inside = pixels(hole) > 0
-    assert not handlers._unpack_lines(work).edges[inside].any()
+    assert not sketch["work"].lines.edges[inside].any()
 
-    work, _, lines_shown, _ = page.resume(
-        mask_value, paint(give_back(lines_shown), (37, 40, 58, 40), (*canvas.DRAWN_COLOUR, 255)), work, *SETTINGS
-    )
-    lines = handlers._unpack_lines(work)
+    drawn = paint(give_back(sketch["lines_editor"]), (37, 40, 58, 40), (*canvas.DRAWN_COLOUR, 255))
+    resumed = page.resume(mask_value, drawn, sketch["work"], *SETTINGS)
+    lines = resumed["work"].lines
     assert (lines.edges[40, 37:59] == 255).all()
     assert (lines.edges[inside] > 0).sum() > 22  # the edge generator's
     assert np.array_equal(lines.drawn, lines.drawn & inside)
 
-    cleared = page.restore_lines(work)
-    assert np.array_equal(pixels(give_back(cleared)[0]), pixels(give_back(lines_shown)[0]))
+    cleared = page.restore_lines(resumed["work"])
+    layers = [give_back(updates["lines_editor"])[0] for updates in (cleared, resumed)]
+    assert np.array_equal(*map(pixels, layers))
 
 
 def test_the_result_is_the_next_rounds_photo(page, photo, hole, tmp_path):
     work, mask_value = opened(page, save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png"))
-    work, *_, path = page.erase(mask_value, work, *SETTINGS)
-    again, *_ = page.reuse(work)
-    assert again == handlers.Work(path, again.mask)
-    assert not handlers._unpack(again.mask).any()
-    assert Path(path).name == "photo_repaired.png"
-    *_, second = page.erase(mask_value, again, *SETTINGS)
-    assert Path(second).name == "photo_repaired.png"
+    erased = page.erase(mask_value, work, *SETTINGS)
+    again = page.reuse(erased["work"])["work"]
+    assert again == Work(erased["download"], again.mask_png)
+    assert not again.mask.any()
+    assert Path(erased["download"]).name == "photo_repaired.png"
+    assert Path(page.erase(mask_value, again, *SETTINGS)["download"]).name == "photo_repaired.png"
 
 
 def test_nothing_painted_and_another_mask_are_errors(page, photo, hole, tmp_path):
     work, mask_value = opened(page, save(photo, tmp_path / "photo.png"))
-    with pytest.raises(gr.Error, match="Paint over what should go first."):
+    with pytest.raises(gr.Error, match="Paint over something in the photo first."):
         page.find(mask_value, work, *SETTINGS)
     painted = paint(mask_value, (40, 30, 59, 49))
-    work, _, lines_shown, _ = page.find(painted, work, *SETTINGS)
-    with pytest.raises(gr.Error, match="Find the edges again"):
-        page.complete(paint(painted, (0, 0, 9, 9)), give_back(lines_shown), work, "auto", "EdgeConnect")
+    with pytest.raises(gr.Error, match="Find the lines first."):
+        page.complete(painted, [], work, "auto", "EdgeConnect")
+    found = page.find(painted, work, *SETTINGS)
+    lines_value = give_back(found["lines_editor"])
+    with pytest.raises(gr.Error, match="Find the lines again"):
+        page.complete(paint(painted, (0, 0, 9, 9)), lines_value, found["work"], "auto", "EdgeConnect")
     with pytest.raises(gr.Error, match="`mask_image` is white everywhere"):
         page.erase(paint(painted, (0, 0, 95, 71)), work, *SETTINGS)
 
@@ -216,12 +240,12 @@ def test_nothing_painted_and_another_mask_are_errors(page, photo, hole, tmp_path
 def test_a_photo_is_opened_upright(page, orientation, size, tmp_path):
     exif = Image.Exif()
     exif[0x0112] = orientation
-    work, _, _, _, shown, *_ = page.open_photo(save(Image.new("RGB", (40, 20)), tmp_path / "sideways.jpg", exif=exif))
-    assert handlers._unpack(work.mask).shape == size[::-1]
-    assert pixels(background(shown)).shape[:2] == size[::-1]
+    shown = page.open_photo(save(Image.new("RGB", (40, 20)), tmp_path / "sideways.jpg", exif=exif))
+    assert shown["work"].mask.shape == size[::-1]
+    assert pixels(background(shown["mask_editor"])).shape[:2] == size[::-1]
 
 
-def test_files_that_are_no_fitting_pictures(page, photo, hole, tmp_path, monkeypatch, strange_exif):
+def test_files_that_are_no_suitable_pictures(page, endpoints, photo, hole, tmp_path, monkeypatch, strange_exif):
     good, mask = save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png")
     text, broken, bomb = (tmp_path / name for name in ("text.png", "broken.png", "bomb.png"))
     text.write_text("no picture")
@@ -237,10 +261,10 @@ def test_files_that_are_no_fitting_pictures(page, photo, hole, tmp_path, monkeyp
     ):
         with pytest.raises(gr.Error, match=message):
             page.open_photo(str(path))
-    with pytest.raises(gr.Error, match=re.escape("`mask_image` is 10x10, `image` is 96x72; sizes must match")):
-        page.api_inpaint(good, save(Image.new("L", (10, 10)), tmp_path / "small.png"))
-    with pytest.raises(gr.Error, match="`sigma` is None; a number above 0 fits, at most 100."):
-        page.api_inpaint(good, mask, sigma=None)
+    with pytest.raises(gr.Error, match=re.escape("`mask_image` must have the size of `image`, 96x72: got 10x10")):
+        endpoints.inpaint(good, save(Image.new("L", (10, 10)), tmp_path / "small.png"))
+    with pytest.raises(gr.Error, match="`sigma` must be a number above 0, at most 100: got None."):
+        endpoints.inpaint(good, mask, sigma=None)
     page.files.limits = Limits(max_megapixels=0.001, max_megabytes=1)
     with pytest.raises(gr.Error, match="The photo is 96x72; up to 0.001 megapixels are accepted."):
         page.open_photo(good)
@@ -249,19 +273,36 @@ def test_files_that_are_no_fitting_pictures(page, photo, hole, tmp_path, monkeyp
         page.open_photo(str(tmp_path / "heavy.png"))
 
 
-def test_a_step_ends_when_its_time_is_over(page, photo, hole, tmp_path):
+def test_a_step_ends_when_its_time_is_over(endpoints, photo, hole, tmp_path):
     good, mask = save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png")
 
     def inpaint_in(seconds: float) -> None:
         jobs._current.set(jobs.Job(seconds))
-        page.api_inpaint(good, mask)
+        endpoints.inpaint(good, mask)
 
     with pytest.raises(gr.Error, match="seconds and was stopped. Try a smaller hole"):
         copy_context().run(inpaint_in, -1)
-    page.api_inpaint(good, mask)  # nothing of the limit stays on the networks
+    endpoints.inpaint(good, mask)  # nothing of the limit stays on the networks
 
 
-def test_results_lie_where_they_are_served_from_and_cleared(page, photo, hole, tmp_path, monkeypatch):
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    paths = page.api_inpaint(save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png"))
-    assert all((tmp_path / "gradio") in Path(path).parents for path in paths)
+def test_results_lie_where_they_are_served_from_and_cleared(endpoints, photo, hole, tmp_path):
+    results = endpoints.inpaint(save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png"))
+    assert all((tmp_path / "gradio") in Path(path).parents for path in results.values())
+
+
+def test_the_table_names_what_handlers_read_and_change(page, tiny_pipeline, photo, hole, tmp_path):
+    """Handlers' parameters are the components of `reads`; what they return is named in `changes`."""
+    for action in ACTIONS:
+        parameters = inspect.signature(action.handler).parameters.values()
+        assert [p.name for p in parameters if p.default is p.empty][1:] == action.reads.split(), action.button
+    build_demo(tiny_pipeline)  # every name is a component
+
+    paths = save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png")
+    page.examples = [paths]
+    values = {"photo": paths[0], "upload": paths[1], "example": 0, "by": 3}
+    values |= dict(zip(("sigma", "strategy", "model"), SETTINGS, strict=True))
+    repaired = page.erase_example(0, *SETTINGS)
+    values |= {"work": repaired["work"], "mask_editor": None, "lines_editor": None}
+    for action in ACTIONS:
+        updates = action.handler(page, *(values[name] for name in action.reads.split()))
+        assert set(updates) == set(action.changes.split()), action.button

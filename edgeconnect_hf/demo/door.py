@@ -26,6 +26,8 @@ from .jobs import Gate
 from .limits import Limits
 from .refusals import BUSY, refusal
 
+JOB: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model"}  # for events; `Gate` runs one at a time
+
 _SESSION_JOBS = 2  # of one session: one running, one waiting
 _ABSENCE = 1  # seconds without a listener after which a visitor who listened has left
 _PATIENCE = 15  # seconds within which a visitor begins to listen for a job's result
@@ -178,7 +180,7 @@ class _AdmittingQueue(Queue):
 
 def is_job(function: Any) -> bool:
     """Whether an endpoint asks for the model."""
-    return function.concurrency_id == "model"
+    return function.concurrency_id == JOB["concurrency_id"]
 
 
 def _public_address(request: Any) -> str | None:

@@ -12,12 +12,15 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+import numpy as np
 from gradio.utils import get_upload_folder
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from ..pictures import read_map
+from .canvas import Bools
 from .jobs import current_job
 from .limits import Limits
-from .refusals import gone, refusal
+from .refusals import as_refusals, gone, refusal
 
 # Those of Pillow's formats that people paint and photograph in. Others are doors: an EPS file runs Ghostscript.
 Image.init()
@@ -89,6 +92,12 @@ class Files:
             logger.info("%s cannot be decoded: %s", name, error)
             raise refusal(f"The {name} cannot be decoded: {_without_paths(error)}.") from error
 
+    def read_mask(self, path: Any, name: str) -> Bools:
+        """Read a mask as the pipeline does: `[H,W]`, True in the hole. Arguments and errors as in `read`."""
+        image = self.read(path, name)
+        with as_refusals():
+            return np.asarray(read_map(image, name)) >= 128
+
     def read_layers(self, layers: Iterable[bytes | str]) -> list[Image.Image]:
         """Read what an editor handed over: layers of no more pixels than a canvas of the page has.
 
@@ -147,6 +156,14 @@ class Files:
             )  # deleted with Gradio's files, if the job is given up before the handing out
         self.make_room()
         return path
+
+    def save_png(self, image: Image.Image, name: str) -> str:
+        """`save` as NAME.png: compressed lightly, for a fifth of the time and a tenth more bytes."""
+        return self.save(image, f"{name}.png", compress_level=1)
+
+    def save_preview(self, image: Image.Image) -> str:
+        """`save` a picture that is only looked at, in an eighth of the bytes."""
+        return self.save(image, "shown.jpg", quality=92, subsampling=0)
 
     def forget(self, session: str) -> None:
         """Delete what belongs to a session and to no other."""

@@ -1,4 +1,7 @@
-"""What a visitor reads who asks for too much."""
+"""What a visitor reads when a request is refused."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import gradio as gr
 
@@ -6,15 +9,24 @@ BUSY = "The server is busy. Please try again in a minute."
 
 
 def refusal(message: str) -> gr.Error:
-    """An error that the visitor reads; it is of their making, so the log shows no traceback."""
+    """An error for the visitor to read. It is not the server's fault, so the log gets no traceback."""
     return gr.Error(message, print_exception=False)
 
 
 def busy() -> gr.Error:
-    """For a visitor who comes when there is too much to do."""
+    """There are too many jobs."""
     return refusal(BUSY)
 
 
 def gone(name: str) -> gr.Error:
     """The one answer for every file that a visitor may not name: absent, somebody else's, or no file at all."""
     return refusal(f"The {name} is not available. It may have been deleted: please upload it again.")
+
+
+@contextmanager
+def as_refusals() -> Iterator[None]:
+    """Turn the package's errors about arguments into refusals."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise refusal(str(error)) from error
