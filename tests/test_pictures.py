@@ -109,7 +109,7 @@ def test_one_or_many_of_any_kind():
     [
         (7, TypeError, "`image` must be a file, a PIL picture, a NumPy array, a torch tensor or a list.*: got a int"),
         ("photo.jpg", FileNotFoundError, "`image` 'photo.jpg' does not exist."),
-        (b"text", ValueError, "`image` is not a picture of a known format."),
+        (b"text", ValueError, "`image` is not an image in a known format."),
         ([], ValueError, "`image` must hold at least one picture: got an empty list"),
         ([[picture("L")]], ValueError, "`image` must be a list of single pictures: got a list of lists"),
         (array(2, 2, 2, 2, 3), ValueError, r"`image` must be \[H,W\], \[H,W,C\].*: got the shape \[2, 2, 2, 2, 3\]"),
@@ -235,12 +235,15 @@ def test_limits_of_a_file_are_checked_before_it_is_decoded(tmp_path):
             read_file(source, "The photo", max_pixels=999)
         with pytest.raises(ValueError, match="^The photo has 0 MB; up to .* MB are accepted"):
             read_file(source, "The photo", max_bytes=len(whole) - 1)
-        with pytest.raises(ValueError, match="^The photo is not a picture of a known format"):
+        with pytest.raises(ValueError, match="^The photo is not an image in a known format"):
             read_file(source, "The photo", formats=("JPEG",))
     header = BytesIO()
     Image.new("1", (20000, 10000)).save(header, "PNG")
-    for limit, says in ((None, "is far too large."), (25e6, "is far too large; up to 25 megapixels are accepted.")):
-        with pytest.raises(ValueError, match=f"^The photo {says}$"):
+    for limit, says in (
+        (None, "is far too large: .*200000000 pixels.*bomb"),
+        (25e6, "is far too large: up to 25 megapixels are accepted."),
+    ):
+        with pytest.raises(ValueError, match=f"^The photo {says}"):
             read_file(header.getvalue()[:200], "The photo", max_pixels=limit)  # whose rest is never read
     with pytest.raises(FileNotFoundError, match="^The photo does not exist"):
         read_file(tmp_path / "gone.png", "The photo", max_bytes=7)

@@ -8,11 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from .batch import pair_folder, run_folder
 from .device import load_pipeline
-from .errors import one_line
 from .jobs import Job, check_paths_differ
 
 if TYPE_CHECKING:
@@ -90,13 +89,15 @@ def _single_job(inputs: dict[str, Path], outputs: dict[str, Path]) -> Job:
 
 
 def _run_job(job: Job, pipeline: "EdgeConnectPipeline", work: _Work, resize_mask: bool) -> None:
-    images = {_keyword(argument): _open(path, f"`{argument}` {str(path)!r}") for argument, path in job.inputs.items()}
+    from ..pictures import read_file, write_file  # imports torch, which `--help` does not need
+
+    images = {_keyword(name): read_file(path, f"`{name}` {str(path)!r}") for name, path in job.inputs.items()}
     image, mask_image = images["image"], images["mask_image"]
     if resize_mask and mask_image.size != image.size:
         images["mask_image"] = mask_image.resize(image.size, Image.Resampling.NEAREST)
     results = work(pipeline, images, job)
     for argument, path in job.outputs.items():
-        _save(results[argument], path)
+        write_file(results[argument], path, **_WRITE_OPTIONS[path.suffix.lower()])
 
 
 def _check_jpeg(job: Job, image: Image.Image) -> None:
@@ -108,28 +109,3 @@ def _check_jpeg(job: Job, image: Image.Image) -> None:
                 "use .png."
             )
         warnings.warn("JPEG recompresses the known pixels as well; use .png to keep them exactly.", stacklevel=2)
-
-
-def _open(path: Path, name: str) -> Image.Image:
-    """Read an image in full, upright; errors start with `name`."""
-    try:
-        with Image.open(path) as image:
-            return ImageOps.exif_transpose(image)
-    except FileNotFoundError:
-        raise ValueError(f"{name} does not exist.") from None
-    except IsADirectoryError:
-        raise ValueError(f"{name} is a folder; expected a file.") from None
-    except UnidentifiedImageError:
-        raise ValueError(f"{name} is not an image in a known format.") from None
-    except Exception as error:  # Pillow's decoders and its EXIF reader may raise anything
-        raise ValueError(f"{name} cannot be decoded: {one_line(error)}.") from error
-
-
-def _save(image: Image.Image, path: Path) -> None:
-    """Write to a temporary file, then rename it: `path` never holds half an image."""
-    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        image.save(part, icc_profile=image.info.get("icc_profile"), **_WRITE_OPTIONS[path.suffix.lower()])
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)

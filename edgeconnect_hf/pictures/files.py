@@ -31,23 +31,26 @@ def read_file(
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is too large, not a picture, or cannot be decoded.
+        ValueError: it is too large, a folder, not an image, or cannot be decoded.
     """
     if max_bytes is not None and (size := _byte_count(source, name)) > max_bytes:
         raise ValueError(f"{name} has {size / 2**20:.0f} MB; up to {max_bytes / 2**20:g} MB are accepted.")
     try:
         with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=formats) as image:
             if max_pixels is not None and image.width * image.height > max_pixels:
-                raise _TooManyPixelsError(f"is {image.width}x{image.height}")
+                raise _TooManyPixelsError(f"is {image.width}x{image.height}; {_accepted(max_pixels)}")
             return turn_upright(image)
     except FileNotFoundError:
         raise FileNotFoundError(f"{name} does not exist.") from None
+    except IsADirectoryError:
+        raise ValueError(f"{name} is a folder; expected a file.") from None
     except UnidentifiedImageError:
-        raise ValueError(f"{name} is not a picture of a known format.") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, _TooManyPixelsError) as error:
-        what = error if isinstance(error, _TooManyPixelsError) else "is far too large"
-        accepted = "" if max_pixels is None else f"; up to {max_pixels / 1e6:g} megapixels are accepted"
-        raise ValueError(f"{name} {what}{accepted}.") from None
+        raise ValueError(f"{name} is not an image in a known format.") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # before its size can be asked
+        limit = str(error).rstrip(".") if max_pixels is None else _accepted(max_pixels)
+        raise ValueError(f"{name} is far too large: {limit}.") from None
+    except _TooManyPixelsError as error:
+        raise ValueError(f"{name} {error}.") from None
     except Exception as error:  # Pillow's decoders, and its reader of EXIF, may raise anything
         reason = " ".join(str(error).split())
         raise ValueError(f"{name} cannot be decoded: {reason}.") from error
@@ -55,6 +58,10 @@ def read_file(
 
 class _TooManyPixelsError(Exception):
     """A picture has more pixels than accepted."""
+
+
+def _accepted(max_pixels: float) -> str:
+    return f"up to {max_pixels / 1e6:g} megapixels are accepted"
 
 
 def _byte_count(source: FileInput, name: str) -> int:
