@@ -1,4 +1,4 @@
-"""What the first picture of a new process costs: seconds, and memory over a process that has imported torch.
+"""Cost of the first image of a new process: seconds, and memory over a process that has imported torch.
 
 python benchmarks/cold_start.py
 """
@@ -42,7 +42,7 @@ print(json.dumps(steps))
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--repeats", type=int, default=3, help="processes started for each model")
+    parser.add_argument("--repeats", type=int, default=3, help="processes per model")
     args = parser.parse_args()
     tables = {}
     with tempfile.TemporaryDirectory() as folder:

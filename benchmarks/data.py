@@ -1,6 +1,6 @@
-"""How fast training samples are made: `python benchmarks/data.py [--train_data_dir FOLDER]` prints a Markdown table.
+"""Speed of making training samples: `python benchmarks/data.py --train_data_dir FOLDER` prints a Markdown table.
 
-The wanted rate is 100 samples a second and worker at 256x256: decode, crop, Canny, mask.
+The target is 100 samples per second and worker at 256x256: decode, crop, Canny, mask.
 """
 
 import argparse
@@ -21,18 +21,19 @@ import torch
 
 from edgeconnect_hf.edges import canny
 from training.config import TrainingConfig
-from training.data import load_rows, make_train_loader
-from training.masks import irregular_mask
-from training.samples import SampleMaker
+from training.data.loader import make_train_loader
+from training.data.masks import irregular_mask
+from training.data.rows import load_rows
+from training.data.samples import SampleMaker
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--train_data_dir", default="../shared/data/facades")
+    parser.add_argument("--train_data_dir", required=True, metavar="FOLDER", help="folder of photos")
     parser.add_argument("--resolution", type=int, default=256)
     parser.add_argument("--min_crop_scale", type=float, default=0.5)
     parser.add_argument("--workers", type=int, nargs="*", default=[0, 1, 2])
-    parser.add_argument("--seconds", type=float, default=10.0, help="for each row of the table")
+    parser.add_argument("--seconds", type=float, default=10.0, help="per row of the table")
     arguments = parser.parse_args()
     config = TrainingConfig(
         train_data_dir=arguments.train_data_dir,
@@ -63,7 +64,7 @@ def describe_machine() -> str:
 
 
 def sample_steps(config: TrainingConfig) -> dict[str, Callable[[int], Any]]:
-    """What is timed, each a function of a running number."""
+    """The timed steps, each a function of a running number."""
     rows = load_rows(config, config.split)
     make_sample = SampleMaker(config)
     gray = make_sample(rows[0], np.random.default_rng(0))["gray"][0].numpy()  # [S,S]
@@ -76,7 +77,7 @@ def sample_steps(config: TrainingConfig) -> dict[str, Callable[[int], Any]]:
 
 
 def measure_cpu_milliseconds(step: Callable[[int], Any], seconds: float) -> float:
-    """Mean CPU time of `step`: unlike time on the clock, it does not count what else the machine is doing."""
+    """Mean CPU time of `step`, which unlike wall time excludes other processes."""
     step(0)
     end, start = time.perf_counter() + seconds, time.process_time()
     count = 0
@@ -87,7 +88,7 @@ def measure_cpu_milliseconds(step: Callable[[int], Any], seconds: float) -> floa
 
 
 def measure_loader(config: TrainingConfig, workers: int, seconds: float) -> float:
-    """Samples a second, on the clock, after the workers have started."""
+    """Samples per second of wall time, after the workers have started."""
     config.dataloader_num_workers = workers
     batches = iter(make_train_loader(config, 1, 0, 0))
     for _ in itertools.islice(batches, 4 * max(1, workers)):

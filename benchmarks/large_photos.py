@@ -1,4 +1,4 @@
-"""What a large photo costs against a small one with the same hole, in time and memory.
+"""Time and memory of a large photo against a small one with the same hole.
 
 python benchmarks/large_photos.py
 """
@@ -34,7 +34,7 @@ def centred_hole(size: tuple[int, int]) -> Image.Image:
 
 
 def resident_megabytes(peak: bool = False) -> float:
-    """Memory that the process has, or at most had since `forget_peak`."""
+    """Memory of the process, or its peak since `forget_peak`."""
     (kilobytes,) = re.findall(r"VmHWM:\s*(\d+)" if peak else r"VmRSS:\s*(\d+)", Path("/proc/self/status").read_text())
     return int(kilobytes) / 1024
 
@@ -53,7 +53,7 @@ def make_calls(pipeline: EdgeConnectPipeline) -> dict[str, Call]:
 
 
 def measure_memory(name: str) -> float:
-    """Megabytes that the largest picture takes beside the pipeline. For a new process: a used one has some to spare."""
+    """Megabytes of the largest image beside the pipeline. Run it in a new process, which has no free memory yet."""
     calls = make_calls(make_pipeline(name))
     calls["256x256"]()
     before = resident_megabytes()
@@ -83,8 +83,9 @@ def main() -> None:
     args = parser.parse_args()
 
     rows = measure_sizes(PAPER_SIZE, args.repeats) + measure_sizes("bundled model", args.repeats)
-    gray = np.asarray(Image.open(ROOT / "examples" / "facade.jpg").convert("L").crop((200, 100, 456, 356)), np.float32)
-    canny_seconds = time_in_turn({"": lambda: canny(gray / 255, np.zeros(gray.shape, bool))}, 200)[""]
+    photo = Image.open(ROOT / "examples" / "facade.jpg").convert("L").crop((200, 100, 456, 356))
+    gray = np.divide(np.asarray(photo), 255, dtype=np.float32)
+    canny_seconds = time_in_turn({"": lambda: canny(gray, np.zeros(gray.shape, bool))}, 200)[""]
     tables = {
         f"A hole of {HOLE}x{HOLE}, {DTYPE}; median of {args.repeats}": rows,
         "Canny": [{"": "256x256, median of 200", "ms": 1000 * statistics.median(canny_seconds)}],

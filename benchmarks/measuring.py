@@ -1,4 +1,4 @@
-"""What every benchmark shares: timing in turn, a description of the machine, tables as Markdown and JSON."""
+"""Shared by all benchmarks: timing in turn, a description of the machine, tables as Markdown and JSON."""
 
 import json
 import platform
@@ -8,7 +8,7 @@ import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 
 def paper_size_pipeline(dtype: torch.dtype) -> EdgeConnectPipeline:
-    """Random weights, which cost the same as trained ones."""
+    """A pipeline of the paper's size, with random weights, which are as fast as trained ones."""
     torch.manual_seed(0)
     networks = EdgeGenerator().eval(), CompletionGenerator().eval()
     for network in networks:
@@ -36,10 +36,10 @@ def paper_size_pipeline(dtype: torch.dtype) -> EdgeConnectPipeline:
     return EdgeConnectPipeline(*networks)
 
 
-def time_in_turn(calls: dict[str, Call], repeats: int) -> dict[str, list[float]]:
-    """Seconds of each call by name, `repeats` each after one that is not counted.
+def time_in_turn(calls: Mapping[str, Call], repeats: int) -> dict[str, list[float]]:
+    """Seconds of each call by name, `repeats` times after a warm-up.
 
-    The calls take turns, so that whatever else the machine does falls on all of them.
+    The calls take turns, so that other load of the machine affects all of them.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(repeats + 1):
@@ -54,12 +54,12 @@ def time_in_turn(calls: dict[str, Call], repeats: int) -> dict[str, list[float]]
 
 
 def times_as_fast(slow: list[float], fast: list[float]) -> float:
-    """The median over the turns of how many times as fast `fast` was in the same turn."""
+    """The median over the turns of the speed of `fast` relative to `slow`."""
     return statistics.median(one / other for one, other in zip(slow, fast, strict=True))
 
 
 def count_operations(call: Call) -> int:
-    """Additions and multiplications of the convolutions and matrix products that `call` makes."""
+    """Additions and multiplications of the convolutions and matrix products of `call`."""
     with FlopCounterMode(display=False) as counter:
         call()
     return counter.get_total_flops()
@@ -67,7 +67,7 @@ def count_operations(call: Call) -> int:
 
 @torch.no_grad()
 def convolution_speed(dtype: torch.dtype) -> float:
-    """Operations a second of a 3x3 convolution alone, 256 channels at 64x64 in channels_last: the floors rest on it."""
+    """Operations per second of a single 3x3 convolution, 256 channels at 64x64 in channels_last, for the floors."""
     conv = nn.Conv2d(256, 256, 3, padding=1, bias=False).to(dtype=dtype)
     conv = conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     hidden = torch.randn(1, 256, 64, 64, dtype=dtype).contiguous(memory_format=torch.channels_last)
@@ -75,7 +75,7 @@ def convolution_speed(dtype: torch.dtype) -> float:
     return operations / statistics.median(time_in_turn({"convolution": lambda: conv(hidden)}, 25)["convolution"])
 
 
-KINDS = {  # of operations, by what their names hold; the first that fits
+KINDS = {  # kinds of operations, by a pattern of their names; the first match counts
     "convolution": "convolution",
     "normalisation": "norm",
     "padding": "pad",
@@ -85,7 +85,7 @@ KINDS = {  # of operations, by what their names hold; the first that fits
 
 
 def profile_shares(call: Call, repeats: int) -> dict[str, str]:
-    """Per cent of the time by kind of operation, over `repeats` calls."""
+    """Percent of the time by kind of operation, over `repeats` calls."""
     with profile(activities=[ProfilerActivity.CPU]) as profiler:
         for _ in range(repeats):
             call()
@@ -98,7 +98,7 @@ def profile_shares(call: Call, repeats: int) -> dict[str, str]:
 
 
 def describe_machine() -> dict[str, Any]:
-    """Processor, the instructions that decide about bf16, threads, GPU, PyTorch."""
+    """Processor, instructions that matter for bf16, threads, GPU, PyTorch."""
     cpuinfo = Path("/proc/cpuinfo")
     lines = cpuinfo.read_text().splitlines() if cpuinfo.exists() else []
     named = {line.split(":")[0].strip(): line.split(":", 1)[1].strip() for line in lines if ":" in line}
@@ -113,7 +113,7 @@ def describe_machine() -> dict[str, Any]:
 
 
 def publish(name: str, tables: dict[str, list[Row]]) -> None:
-    """Print the tables, title by title, as Markdown, and write them to `benchmarks/results/<name>.json`."""
+    """Prints the tables with their titles as Markdown, and writes them to `benchmarks/results/<name>.json`."""
     machine = describe_machine()
     command = shlex.join(["python", f"benchmarks/{name}.py", *sys.argv[1:]])
     print(f"\n`{command}`: " + ", ".join(f"{key} {value}" for key, value in machine.items() if value is not None))

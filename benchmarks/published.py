@@ -1,7 +1,7 @@
-"""The baseline: the published architecture written plainly, after the paper, as PyTorch has it out of the box.
+"""The baseline: the published architecture, written from the paper with PyTorch's own modules.
 
-fp32, contiguous, with the biases, the instance norm modules and, at every forward, the spectral norm of the published
-networks. Not a line of the published code is used.
+fp32, contiguous, with the biases, instance norm modules and, at every forward, the spectral norm of the published
+networks. No published code is used.
 """
 
 import numpy as np
@@ -63,7 +63,7 @@ def published_generator(in_channels: int, out_channels: int, last: nn.Module, us
 
 
 class PublishedPipeline:
-    """Canny, G1, G2 and blending of one picture. Random weights."""
+    """Canny, G1, G2 and blending of one image, with random weights."""
 
     def __init__(self) -> None:
         torch.manual_seed(0)
@@ -72,8 +72,8 @@ class PublishedPipeline:
 
     @torch.no_grad()
     def __call__(self, picture: npt.NDArray[np.uint8], hole: npt.NDArray[np.bool_]) -> npt.NDArray[np.uint8]:
-        """`[H,W,3]` RGB and `[H,W]`, True in the hole, to the repaired `[H,W,3]`."""
-        pixels = picture.astype(np.float32) / 255
+        """Repairs `[H,W,3]` RGB with the hole `[H,W]`, True inside."""
+        pixels = np.divide(picture, 255, dtype=np.float32)
         gray_pixels = to_gray(pixels)
         lines = canny(gray_pixels, hole)
         image = torch.from_numpy(pixels).permute(2, 0, 1)[None].contiguous()  # [1,3,H,W]
@@ -86,7 +86,7 @@ class PublishedPipeline:
 
 
 class PublishedDiscriminator(nn.Module):
-    """70x70 PatchGAN with the spectral norm; returns its raw map."""
+    """70x70 PatchGAN with spectral norm; returns its raw map."""
 
     def __init__(self, in_channels: int):
         super().__init__()
@@ -104,13 +104,13 @@ class PublishedDiscriminator(nn.Module):
 
 
 class PublishedCompletionStep:
-    """One update of the completion stage as published: every loss its own forward of VGG19, D thrice, all of it fp32.
+    """One update of the completion stage as published: a forward of VGG19 for each loss, three of D, in fp32.
 
-    The published step of D stands between G's forward and G's backward, which PyTorch refuses today; here both steps
-    follow both backward passes.
+    The published code steps D between G's forward and backward, which current PyTorch refuses; here both steps follow
+    both backward passes.
 
     Args:
-        vgg (`VGG19Features`): frozen, as the losses of this package use it.
+        vgg (`VGG19Features`): frozen.
     """
 
     def __init__(self, vgg: VGG19Features):

@@ -1,9 +1,9 @@
-"""Many pictures, large pictures, large holes: the rate of a folder, memory over its run, cost against size, as a plot.
+"""Many images, large images, large holes: speed and memory of a folder, time against size, with a plot.
 
     python benchmarks/scale.py [--pictures 1000]
 
-The folder is repaired by the command line, by one process and by two that divide it. Needs the extras `train`
-(matplotlib) and `dev` (psutil).
+The command line repairs the folder in one process, then in two that share it. Needs the extras `train` (matplotlib) and
+`dev` (psutil).
 """
 
 import argparse
@@ -40,22 +40,30 @@ def square_hole(side: int, hole: int) -> Image.Image:
 
 
 def write_folder(folder: Path, number: int) -> None:
-    """Pictures of 256x256 cut at random from the example, and one mask for all."""
+    """Random 256x256 crops of the example photo, and one mask for all."""
     photo = Image.open(ROOT / "examples" / "facade.jpg").convert("RGB")
     random = np.random.default_rng(0)
     folder.mkdir()
     for i in range(number):
-        left, top = random.integers(photo.width - 256), random.integers(photo.height - 256)
+        left, top = int(random.integers(photo.width - 256)), int(random.integers(photo.height - 256))
         photo.crop((left, top, left + 256, top + 256)).save(folder / f"{i:04}.jpg", quality=95)
     square_hole(256, 100).save(folder.with_suffix(".png"))
 
 
 def repair_folder(folder: Path, number: int, processes: int) -> Row:
-    """The command line on the folder, and the memory of its largest process after each sixth of the pictures."""
+    """Runs the command line on the folder; memory is its largest process's, after each sixth of the images."""
     output = folder.with_name(f"repaired-{processes}")
     launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={processes}"] * (processes > 1)
-    command = [sys.executable, *launcher, "-m", "edgeconnect_hf.cli", "inpaint", folder, folder.with_suffix(".png")]
-    threads = str(max(1, os.cpu_count() // processes))
+    command: list[str | Path] = [
+        sys.executable,
+        *launcher,
+        "-m",
+        "edgeconnect_hf.cli",
+        "inpaint",
+        folder,
+        folder.with_suffix(".png"),
+    ]
+    threads = str(max(1, (os.cpu_count() or 1) // processes))
     environment = {**os.environ, "OMP_NUM_THREADS": threads}
     start = time.perf_counter()
     command += ["-o", output]
@@ -80,7 +88,7 @@ def repair_folder(folder: Path, number: int, processes: int) -> Row:
 
 
 def time_sizes(pipeline: EdgeConnectPipeline, pairs: dict[str, tuple[int, int]], repeats: int) -> list[Row]:
-    """Milliseconds for each `(side, hole)`, by every strategy that is not the whole of a huge picture."""
+    """Milliseconds for each `(side, hole)` and strategy, without the original strategy on huge images."""
     photo = Image.open(ROOT / "examples" / "facade.jpg").convert("RGB")
     calls = {}
     for name, (side, hole) in pairs.items():

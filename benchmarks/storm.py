@@ -1,9 +1,9 @@
-"""Many clients of the demo at once: who is served, how long the slowest waits, what is left afterwards.
+"""Many clients of the demo at once: how many are served, how long the slowest waits, time and memory afterwards.
 
     python benchmarks/storm.py
 
 Starts the server in this process with the bundled model. Each client uploads an example and its mask, calls `inpaint`
-and reads the result, as a program without `gradio_client` does.
+and reads the result, without `gradio_client`.
 """
 
 import statistics
@@ -20,7 +20,7 @@ META = {"_type": "gradio.FileData"}
 
 
 def ask(url: str) -> tuple[str, float]:
-    """How one client fared, `served`, `told` (to come back later) or what went wrong; and its seconds."""
+    """The fate of one client, `served`, `told` (to retry later) or an error; and its seconds."""
     start = time.perf_counter()
     with httpx.Client(base_url=f"{url}gradio_api/", timeout=300) as http:
         files = [("files", (name, (EXAMPLES / name).read_bytes())) for name in ("door.jpg", "door_mask.png")]

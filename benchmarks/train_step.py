@@ -1,17 +1,19 @@
-"""How long an update of the completion stage takes, beside the published order of operations in fp32.
+"""Time of an update of the completion stage, against the published order of operations in fp32.
 
     python benchmarks/train_step.py
 
-Discriminator, generator, VGG19 (random weights) and both optimisers at the size of the paper. The floor is what the
-operations of the update take at the speed of a 3x3 convolution alone, measured in the same run and dtype.
+Discriminator, generator, VGG19 (random weights) and both optimizers at the size of the paper. The floor is the time of
+the update's operations at the speed of a single 3x3 convolution, measured in the same run and dtype.
 """
 
 import argparse
 import itertools
 import statistics
 import tempfile
+from collections.abc import Generator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,11 +33,12 @@ from published import PublishedCompletionStep
 from safetensors.torch import save_file
 
 from training.config import TrainingConfig
+from training.data.loader import Batch
 from training.trainer import Trainer
 from training.vgg import load_vgg
 
 BASELINE = "published order, fp32"
-VARIANTS = {
+VARIANTS: dict[str, dict[str, Any]] = {
     "this package, fp32": {"mixed_precision": "no"},
     "this package, bf16": {"mixed_precision": "bf16"},
     "this package, bf16, compiled": {"mixed_precision": "bf16", "torch_compile": True},
@@ -45,7 +48,7 @@ VGG_NUMBERS = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
 
 
 def write_inputs(folder: Path, resolution: int) -> None:
-    """One picture of noise and a VGG19 with random weights."""
+    """Writes an image of noise and a VGG19 with random weights."""
     rng = np.random.default_rng(0)
     (folder / "pictures").mkdir()
     Image.fromarray(rng.integers(256, size=(resolution, resolution, 3), dtype=np.uint8)).save(folder / "pictures/0.png")
@@ -56,8 +59,13 @@ def write_inputs(folder: Path, resolution: int) -> None:
     save_file(state, folder / "vgg.safetensors")
 
 
+def repeat(batch: Batch) -> Generator[Batch, None, None]:
+    while True:
+        yield batch
+
+
 def make_trainer(folder: Path, arguments: argparse.Namespace, variant: str) -> Trainer:
-    AcceleratorState._reset_state(reset_partial_state=True)  # it settles on one precision per process
+    AcceleratorState._reset_state(reset_partial_state=True)  # it keeps one precision per process
     config = TrainingConfig(
         stage="completion",
         train_data_dir=str(folder / "pictures"),
@@ -73,7 +81,7 @@ def make_trainer(folder: Path, arguments: argparse.Namespace, variant: str) -> T
         **VARIANTS[variant],
     )
     trainer = Trainer(config)
-    trainer.batches = itertools.repeat(next(trainer.batches))  # the data path has a benchmark of its own
+    trainer.batches = repeat(next(trainer.batches))  # loading has a benchmark of its own
     return trainer
 
 

@@ -1,4 +1,4 @@
-"""What working in a window loses against working on the whole picture: PSNR in the hole, by strategy.
+"""Loss from working in a window instead of on the whole image: PSNR in the hole, by strategy.
 
     python benchmarks/windows.py FOLDER
 
@@ -25,7 +25,7 @@ SIDE, HOLE = 2048, 200
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("photos", type=Path, metavar="FOLDER", help="folder of photos")
-    parser.add_argument("--number", type=int, default=10, help="photos taken of it")
+    parser.add_argument("--number", type=int, default=10, help="number of photos used")
     args = parser.parse_args()
 
     dtype = fastest_dtype(torch.device("cpu"))

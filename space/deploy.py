@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from shutil import copyfile
 
+import httpx
 from huggingface_hub import HfApi, RepoCard
 from huggingface_hub.errors import HFValidationError
-from huggingface_hub.utils import httpx
 
 SPACE = Path(__file__).parent
 ROOT = SPACE.parent
@@ -43,9 +43,9 @@ def collect(folder: Path, name: str, models: Sequence[str], endpoint: str) -> No
         (folder / place).parent.mkdir(parents=True, exist_ok=True)
         copyfile(path, folder / place)
     card = RepoCard((SPACE / "README.md").read_text().replace("USER/SPACE", name), ignore_metadata_errors=False)
-    card.data.thumbnail = f"{endpoint}/spaces/{name}/resolve/main/thumbnail.png"
+    card.data["thumbnail"] = f"{endpoint}/spaces/{name}/resolve/main/thumbnail.png"
     if models:
-        card.data.models = list(models)
+        card.data["models"] = list(models)
     card.save(folder / "README.md")
 
 

@@ -45,6 +45,28 @@ def tiny_pipeline():
     return EdgeConnectPipeline(**networks)
 
 
+@pytest.fixture(scope="module")
+def _own_cache_and_one_thread(tmp_path_factory):
+    """For training runs: `datasets` leaves the user's cache alone, and small networks run on one thread."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def training_data(tmp_path_factory) -> Path:
+    """A folder with drawn `pictures` and a narrow `vgg.safetensors`."""
+    from training_runs import draw_pictures, draw_vgg
+
+    folder = tmp_path_factory.mktemp("data")
+    draw_pictures(folder / "pictures")
+    draw_vgg(folder / "vgg.safetensors")
+    return folder
+
+
 @pytest.fixture(scope="session")
 def photo() -> Image.Image:
     """96x72 RGB: a soft background with windows on it."""

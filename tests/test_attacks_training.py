@@ -14,18 +14,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from training_runs import draw_pictures, run, tiny_settings
+from training_runs import run, tiny_settings
 
 from training import train
-from training.checkpoints import (
-    find_checkpoints,
-    find_latest,
-    is_whole,
-    partial_folder,
-    remove_old,
-    remove_partial,
-    seal,
-)
+from training.checkpoints import folders
+from training.checkpoints.folders import find_checkpoints, find_latest, is_whole, partial_folder, remove_old, seal
 from training.config import EdgeLossWeights, TrainingConfig
 from training.trainer import Trainer
 
@@ -33,21 +26,12 @@ from training.trainer import Trainer
 SETTINGS = {"edge_loss_weights": EdgeLossWeights(0, 0, cross_entropy=1), "use_ema": True, "report_to": "none"}
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache_and_one_thread(tmp_path_factory):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("_own_cache_and_one_thread")
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    draw_pictures(folder / "pictures")
-    return folder
+def data(training_data) -> Path:
+    return training_data
 
 
 @pytest.fixture(scope="module")
@@ -301,7 +285,7 @@ def test_links_and_pipes_are_not_followed(data, checkpoint, tmp_path, name):
     path = (checkpoint / name).rename(tmp_path / "elsewhere")
     (checkpoint / name).symlink_to(path)
     assert not is_whole(checkpoint)
-    with pytest.raises(ValueError, match="a torn one"):
+    with pytest.raises(ValueError, match="expected 'latest' or a whole folder"):
         resume(data, checkpoint.parent, str(checkpoint))
     (checkpoint / name).unlink()
     os.mkfifo(checkpoint / name)  # to open it would wait for ever
@@ -394,7 +378,7 @@ def test_a_link_in_the_way_is_replaced_and_not_followed(tmp_path):
     (elsewhere / "photo.jpg").touch()
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / ".checkpoint-3.partial").symlink_to(elsewhere)
-    remove_partial(tmp_path / "run")
+    folders.remove_partial(tmp_path / "run")
     assert list((tmp_path / "run").iterdir()) == []
     partial_folder(tmp_path / "run", 3).mkdir()
     (partial_folder(tmp_path / "run", 3) / "state.json").write_text("{}")
@@ -405,7 +389,7 @@ def test_a_link_in_the_way_is_replaced_and_not_followed(tmp_path):
 
 def test_the_folder_must_be_called_a_checkpoint(data, checkpoint):
     renamed = checkpoint.rename(checkpoint.with_name("backup"))
-    with pytest.raises(ValueError, match="`resume_from_checkpoint` is .*backup', which is no folder `checkpoint-N`"):
+    with pytest.raises(ValueError, match="`resume_from_checkpoint` is .*backup', expected .* folder `checkpoint-N`"):
         resume(data, renamed.parent, str(renamed))
 
 

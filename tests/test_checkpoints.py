@@ -1,10 +1,10 @@
-"""Checkpoint folders: whole or passed over."""
+"""Checkpoint folders: whole or skipped."""
 
 import logging
 
 import pytest
 
-from training.checkpoints import (
+from training.checkpoints.folders import (
     checkpoint_step,
     find_checkpoints,
     find_latest,
@@ -47,7 +47,7 @@ def test_any_damage_is_seen_and_the_one_before_taken(tmp_path, damage, caplog):
     with caplog.at_level(logging.WARNING):
         assert find_latest(tmp_path) == before
     assert [record.getMessage() for record in caplog.records] == [
-        f"{torn} is torn (files are missing or changed): passed over."
+        f"{torn} is torn (files are missing or changed): skipped."
     ]
 
 

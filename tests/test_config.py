@@ -2,12 +2,22 @@
 
 import ast
 import dataclasses
+import inspect
 from pathlib import Path
 
 import pytest
 import yaml
 
-from training.config import CompletionLossWeights, EdgeLossWeights, TrainingConfig, parse_config, save_config
+from training.config import (
+    CompletionLossWeights,
+    DataConfig,
+    EdgeLossWeights,
+    SharedConfig,
+    TrainingConfig,
+    save_config,
+)
+from training.evaluation.config import EvaluationConfig
+from training.flags import parse_training_config
 
 RECIPES = sorted((Path(__file__).parents[1] / "training" / "recipes").glob("*.yaml"))
 NEEDED = {"train_data_dir": "photos", "max_train_steps": 10}
@@ -32,7 +42,7 @@ def test_defaults_are_the_papers():
 def test_flags_override_the_recipe_wherever_they_stand(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("learning_rate: 1e-3\nseed: 7\nstreaming: false\ncompletion_loss_weights:\n  style: 3\n")
-    config = parse_config(["--learning_rate=2e-4", *FLAGS, "--streaming", "--recipe", str(recipe)])
+    config = parse_training_config(["--learning_rate=2e-4", *FLAGS, "--streaming", "--recipe", str(recipe)])
     assert config.learning_rate == 2e-4
     assert config.seed == 7
     assert config.streaming is True
@@ -40,7 +50,9 @@ def test_flags_override_the_recipe_wherever_they_stand(tmp_path):
 
 
 def test_nested_flags_and_switches():
-    config = parse_config([*FLAGS, "--completion_loss_weights.style", "5", "--random_flip", "false", "--push_to_hub"])
+    config = parse_training_config(
+        [*FLAGS, "--completion_loss_weights.style", "5", "--random_flip", "false", "--push_to_hub"]
+    )
     assert config.completion_loss_weights.style == 5
     assert (config.random_flip, config.push_to_hub) == (False, True)
 
@@ -58,7 +70,7 @@ def test_nested_flags_and_switches():
 )
 def test_wrong_flags_end_the_program_with_a_message(flags, message, capsys):
     with pytest.raises(SystemExit, match="2"):
-        parse_config([*FLAGS, *flags])
+        parse_training_config([*FLAGS, *flags])
     assert message in capsys.readouterr().err
 
 
@@ -66,7 +78,7 @@ def test_wrong_flags_end_the_program_with_a_message(flags, message, capsys):
 def test_wrong_recipes_end_the_program_with_a_message(text, tmp_path, capsys):
     (tmp_path / "recipe.yaml").write_text(text)
     with pytest.raises(SystemExit, match="2"):
-        parse_config([*FLAGS, "--recipe", str(tmp_path / "recipe.yaml")])
+        parse_training_config([*FLAGS, "--recipe", str(tmp_path / "recipe.yaml")])
     assert any(key in capsys.readouterr().err for key in ("learning_rat", "style", "seed"))
 
 
@@ -107,22 +119,35 @@ def test_values_out_of_range_are_refused_by_name(settings):
 def test_saved_settings_repeat_the_run(tmp_path):
     config = TrainingConfig(**NEEDED, stage="completion", learning_rate=1e-5, sigma=-1, max_grad_norm=0.5)
     save_config(config, tmp_path / "saved.yaml")
-    assert parse_config(["--recipe", str(tmp_path / "saved.yaml")]) == config
+    assert parse_training_config(["--recipe", str(tmp_path / "saved.yaml")]) == config
 
 
 def test_every_setting_says_what_it_means():
-    source = (Path(__file__).parents[1] / "training" / "config.py").read_text()
-    body = next(node for node in ast.parse(source).body if getattr(node, "name", "") == "TrainingConfig").body
-    fields = [position for position, node in enumerate(body) if isinstance(node, ast.AnnAssign)]
-    assert len(fields) == len(dataclasses.fields(TrainingConfig))
-    for position in fields:
-        following = body[position + 1]
-        assert isinstance(following, ast.Expr), f"{ast.unparse(body[position])} has no meaning"
+    for config_class in (SharedConfig, DataConfig, TrainingConfig, EvaluationConfig):
+        (node,) = ast.parse(inspect.getsource(config_class)).body
+        inherited = (
+            {field.name for base in config_class.__bases__ for field in dataclasses.fields(base)}
+            if (config_class is not SharedConfig)
+            else set()
+        )
+        named = set()
+        for position, statement in enumerate(node.body):
+            if isinstance(statement, ast.AnnAssign) and not ast.unparse(statement.annotation).startswith("ClassVar"):
+                named.add(statement.target.id)
+                says = isinstance(node.body[position + 1], ast.Expr)  # an inherited setting keeps what its base says
+                assert says or statement.target.id in inherited, f"{ast.unparse(statement)} has no meaning"
+        assert {field.name for field in dataclasses.fields(config_class)} == named | inherited
+
+
+def test_training_and_evaluation_inherit_what_they_share():
+    shared = {field.name for field in dataclasses.fields(SharedConfig)}
+    names = [{field.name for field in dataclasses.fields(config)} for config in (TrainingConfig, EvaluationConfig)]
+    assert names[0] & names[1] - shared == {"output_dir"}  # their defaults and meanings differ
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_recipes_are_whole(recipe):
     settings = yaml.safe_load(recipe.read_text())
     given = [] if {"train_data_dir", "dataset_name"} & settings.keys() else ["--train_data_dir", "photos"]
-    config = parse_config(["--recipe", str(recipe), *given])
+    config = parse_training_config(["--recipe", str(recipe), *given])
     assert config.max_train_steps or config.max_train_minutes

@@ -19,7 +19,7 @@ from PIL import Image
 from training_runs import finish, start
 
 from training.config import TrainingConfig
-from training.data import make_train_loader, make_validation_batches
+from training.data.loader import make_train_loader, make_validation_batches
 
 SIZE = 24
 
@@ -167,7 +167,7 @@ def test_a_signal_to_all_processes_of_a_run_leaves_its_workers_alive(folder, tmp
     program = f"""
 import os, signal
 from training.config import TrainingConfig
-from training.data import make_train_loader
+from training.data.loader import make_train_loader
 
 caught = []
 signal.signal(signal.SIGTERM, lambda number, frame: caught.append(number))
@@ -205,7 +205,7 @@ def test_a_stream_is_shared_out_and_shows_every_row_once_an_epoch(parquet, lengt
 
 def test_a_stream_with_nothing_for_a_process_is_refused(tmp_path):
     config = make_config(write_pictures(tmp_path / "one", 1), streaming=True)
-    with pytest.raises(ValueError, match="gives this process no rows"):
+    with pytest.raises(ValueError, match="has no rows for this process"):
         take(make_train_loader(config, 2, 1, 0), 1)
 
 
@@ -263,7 +263,7 @@ from pathlib import Path
 
 from huggingface_hub import HfApi
 from training.config import TrainingConfig
-from training.data import make_train_loader, make_validation_batches
+from training.data.loader import make_train_loader, make_validation_batches
 
 if __name__ == "__main__":  # a worker imports this file
     api = HfApi()
@@ -306,7 +306,7 @@ def test_pictures_on_the_hub_are_downloaded_or_streamed(tmp_path):
 
 
 def test_a_missing_column_is_named_with_those_present(parquet):
-    with pytest.raises(ValueError, match=r"`image_column` is 'image'.*columns are \['photo', 'id'\]"):
+    with pytest.raises(ValueError, match=r"`image_column` is 'image'.*one of \['photo', 'id'\]"):
         make_train_loader(make_config(parquet), 1, 0, 0)
     for argument in ("mask_column", "edge_column"):
         with pytest.raises(ValueError, match=rf"`{argument}` is 'gone'"):
@@ -381,7 +381,7 @@ def test_an_unreadable_row_is_counted_and_skipped(broken, workers, caplog):
     assert list(loader.unreadable) == [7]
     warnings = [record.getMessage() for record in caplog.records if "unreadable" in record.getMessage()]
     assert len(warnings) == 1
-    assert warnings[0] == f"row 7 is unreadable and skipped: {loader.unreadable[7]}"
+    assert warnings[0] == f"Row 7 is unreadable and skipped: {loader.unreadable[7]}"
     assert loader.unreadable[7].startswith(f"column 'image', {broken / '007.png'}: ")
 
 
@@ -427,7 +427,7 @@ def test_an_unreadable_row_of_a_stream_is_counted_and_skipped(tmp_path):
     loader = make_train_loader(stream_with(tmp_path, {40, 200}), 1, 0, 0)
     assert all(len(batch["image"]) == 10 for batch in take(loader, 25))
     assert len(loader.unreadable) == 2
-    assert set(loader.unreadable.values()) == {"column 'image': it is no picture of a known format"}
+    assert set(loader.unreadable.values()) == {"column 'image': it is not an image of a known format"}
 
 
 def test_too_many_unreadable_rows_of_a_stream_are_an_error(tmp_path):
@@ -475,7 +475,7 @@ def test_without_validation_data_the_training_data_serve_with_a_warning(parquet,
     for source in (config, replace(config, streaming=True), by_name):
         caplog.clear()
         assert len(make_validation_batches(source)[0]["image"]) == 4
-        assert "validating on pictures of the training data" in caplog.text
+        assert "validating on images of the training data" in caplog.text
 
 
 @pytest.mark.parametrize("by_name", [False, True])
@@ -499,8 +499,8 @@ def test_unreadable_validation_rows_are_skipped(tmp_path, caplog):
     (folder / "002.png").write_bytes(b"no picture")
     config = make_config(folder, validation_data_dir=str(folder), num_validation_images=3)
     assert [numbers(batch) for batch in make_validation_batches(config)] == [[0, 4, 1]]
-    assert "row 2 of the validation data is unreadable" in caplog.text
+    assert "Row 2 of the validation data is unreadable" in caplog.text
     for path in folder.iterdir():
         path.write_bytes(b"no picture")
-    with pytest.raises(ValueError, match="not one row of the validation data can be read"):
+    with pytest.raises(ValueError, match="no row of the validation data can be read"):
         make_validation_batches(config)

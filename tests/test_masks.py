@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from training.masks import MaskFolder, MaskMixture, half_mask, irregular_mask, rectangle_mask
+from training.data.masks import MaskFolder, MaskMixture, half_mask, irregular_mask, rectangle_mask
 
 SEEDS = st.integers(0, 2**32 - 1)
 SIZES = st.integers(4, 80)
@@ -100,7 +100,7 @@ def test_folder_gives_its_masks_in_all_eight_positions(tmp_path):
 
 
 def test_folder_without_masks_is_refused(tmp_path):
-    with pytest.raises(ValueError, match=r"`mask_dataset` '.*' holds no pictures"):
+    with pytest.raises(ValueError, match=r"`mask_dataset` '.*' holds no images"):
         MaskFolder(tmp_path)
     with pytest.raises(ValueError, match=r"`mask_dataset` '.*nowhere' is not a folder"):
         MaskFolder(tmp_path / "nowhere")
@@ -143,7 +143,7 @@ def test_mixture_follows_its_weights(tmp_path):
 
 @pytest.mark.parametrize(
     ("weights", "message"),
-    [({}, "mask weights"), ({"half": -1.0, "irregular": 2.0}, "mask weights"), ({"external": 1.0}, "no `folder`")],
+    [({}, "mask weights"), ({"half": -1.0, "irregular": 2.0}, "mask weights"), ({"external": 1.0}, "needs a `folder`")],
 )
 def test_mixture_refuses_what_is_no_mixture(weights, message):
     with pytest.raises(ValueError, match=message):

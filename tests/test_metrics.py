@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from training.metrics import (
+from training.evaluation.metrics import (
     DISTANCE_LAYERS,
     FrechetDistance,
     count_edges,

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from training import prepare_data
-from training.prepare_data import MANIFEST, SOURCES, fingerprint, make_smaller, read_manifest
+from training.data import prepare
+from training.data.prepare import MANIFEST, SOURCES, fingerprint, make_smaller, read_manifest
 
 FACADES = "facades-master/FacadeDatasetConverted/images/{}/img_{}.jpg"
 
@@ -48,13 +48,13 @@ def archives(tmp_path, monkeypatch) -> dict[str, Path]:
     for section, pictures in sections.items():
         lines += [f"[{section}]", *(f"{key}={fingerprint(path)}" for key, path in pictures.items())]
     (tmp_path / "manifest.ini").write_text("\n".join(lines))
-    monkeypatch.setattr(prepare_data, "MANIFEST", tmp_path / "manifest.ini")
+    monkeypatch.setattr(prepare, "MANIFEST", tmp_path / "manifest.ini")
     return {name: tmp_path / name for name in ("facades.zip", "flowers.tgz")}
 
 
 def run(*arguments) -> int:
     with pytest.raises(SystemExit) as ended:
-        prepare_data.main([str(argument) for argument in arguments])
+        prepare.main([str(argument) for argument in arguments])
     return ended.value.code
 
 
@@ -73,7 +73,7 @@ def test_both_sets_are_made_of_their_archives(archives, tmp_path, monkeypatch, c
     }
     assert Image.open(tmp_path / "data" / "facades" / "train" / "007.jpg").size == (658, 512)
     assert Image.open(tmp_path / "data" / "flowers" / "train" / "100_ab_n.jpg").size == (240, 320)  # not enlarged
-    assert "5 pictures in the manifest, 0 faults" in capsys.readouterr().out
+    assert "5 photos in the manifest, 0 faults" in capsys.readouterr().out
 
 
 def test_what_is_not_as_in_the_manifest_is_named(archives, tmp_path, capsys):
@@ -86,9 +86,9 @@ def test_what_is_not_as_in_the_manifest_is_named(archives, tmp_path, capsys):
     assert run("--check_only", "--output_dir", tmp_path / "data") == 1
     assert capsys.readouterr().out.splitlines() == [
         "facades/train: 007 is missing",
-        "facades/train: 081.jpg is another picture than the manifest's",
+        "facades/train: 081.jpg differs from the manifest's photo",
         "flowers/train: 9.jpg is not in the manifest",
-        "5 pictures in the manifest, 3 faults",
+        "5 photos in the manifest, 3 faults",
     ]
 
 

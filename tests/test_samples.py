@@ -11,7 +11,7 @@ from PIL import Image
 
 from edgeconnect_hf.edges import canny, to_gray
 from training.config import TrainingConfig
-from training.samples import SampleMaker, UnreadableRowError, draw_hints
+from training.data.samples import SampleMaker, UnreadableRowError, draw_hints
 
 CONFIG = TrainingConfig(train_data_dir="unused", max_train_steps=1, resolution=32, crop="none", random_flip=False)
 
@@ -309,12 +309,12 @@ def truncated():
     ("value", "reason"),
     [
         (truncated(), "truncated"),
-        ({"bytes": b"no picture", "path": None}, "it is no picture of a known format"),
+        ({"bytes": b"no picture", "path": None}, "it is not an image of a known format"),
         ({"bytes": encode(Image.new("L", (8, 8)))["bytes"][:40], "path": None}, "."),
         ({"bytes": None, "path": "gone.png"}, "gone.png: .*No such file"),
-        ({"bytes": b"no picture", "path": "text.png"}, "text.png: it is no picture of a known format"),
-        ({"bytes": None, "path": None}, "there is no picture"),
-        (None, "there is no picture, but NoneType"),
+        ({"bytes": b"no picture", "path": "text.png"}, "text.png: it is not an image of a known format"),
+        ({"bytes": None, "path": None}, "expected an image"),
+        (None, "expected an image, got NoneType"),
         (encode(Image.new("F", (8, 8)), "TIFF"), "mode is F"),
     ],
     ids=["truncated", "text", "header", "gone", "named", "empty", "none", "float"],

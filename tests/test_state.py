@@ -9,10 +9,10 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from diffusers.training_utils import EMAModel
 
-from training.checkpoints import partial_folder, seal
+from training.checkpoints.folders import partial_folder, seal
+from training.checkpoints.state import RunState
 from training.config import TrainingConfig
-from training.player import Player
-from training.state import RunState
+from training.optimizer import ScheduledAdam
 
 
 @pytest.fixture(autouse=True)
@@ -28,15 +28,15 @@ def make_state(scale: float | None = None) -> RunState:
     accelerator.scaler = None if scale is None else torch.amp.GradScaler("cpu", init_scale=scale)
     network = torch.nn.Conv2d(2, 3, 3).to(memory_format=torch.channels_last)
     config = TrainingConfig(train_data_dir="photos", max_train_steps=8, lr_scheduler="cosine", learning_rate=0.1)
-    player = Player(accelerator, [*network.parameters()], 0.1, config)
-    return RunState(accelerator, {"network": network}, {"generator": player}, EMAModel(network.parameters()))
+    optimizer = ScheduledAdam(accelerator, [*network.parameters()], 0.1, config)
+    return RunState(accelerator, {"network": network}, {"generator": optimizer}, EMAModel(network.parameters()))
 
 
 def update(state: RunState, count: int) -> None:
-    network, player = state.networks["network"], state.players["generator"]
+    network, optimizer = state.networks["network"], state.optimizers["generator"]
     for _ in range(count):
         image = torch.rand(1, 2, 8, 8)
-        player.update(network(image).square().sum())
+        optimizer.update(network(image).square().sum())
         state.ema.step(network.parameters())
         state.progress.global_step += 1
 
@@ -63,10 +63,10 @@ def test_it_continues_bit_for_bit(tmp_path, before):
     for file, held in other.tensors().items():
         for name, tensor in held.items():
             assert torch.equal(tensor, after[file][name]), (file, name)
-    (rates, other_rates) = ([g["lr"] for g in s.players["generator"].optimizer.param_groups] for s in (state, other))
+    (rates, other_rates) = ([g["lr"] for g in s.optimizers["generator"].optimizer.param_groups] for s in (state, other))
     assert rates == other_rates
     assert other.ema.cur_decay_value == state.ema.cur_decay_value
-    (moments,) = (player.optimizer.state[player.parameters[0]] for player in other.players.values())
+    (moments,) = (held.optimizer.state[held.parameters[0]] for held in other.optimizers.values())
     assert moments["exp_avg"].is_contiguous(memory_format=torch.channels_last)  # as the weights are
 
 

@@ -14,8 +14,6 @@ import torch
 from fake_hub import FakeHub
 from training_runs import (
     assert_same_weights,
-    draw_pictures,
-    draw_vgg,
     final_weights,
     finish,
     flags,
@@ -27,7 +25,7 @@ from training_runs import (
 
 from edgeconnect_hf import EdgeConnectPipeline
 from edgeconnect_hf.hub import PushError
-from training.checkpoints import find_checkpoints, find_latest
+from training.checkpoints.folders import find_checkpoints, find_latest
 from training.config import TrainingConfig
 from training.train import train
 from training.trainer import Trainer
@@ -40,14 +38,7 @@ print(pipe.edge_generator.conv_out.weight.double().sum().item(), pipe.completion
 """
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache_and_one_thread(tmp_path_factory):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("_own_cache_and_one_thread")
 
 
 @pytest.fixture(scope="module")
@@ -56,11 +47,8 @@ def home(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    draw_pictures(folder / "pictures")
-    draw_vgg(folder / "vgg.safetensors")
-    return folder
+def data(training_data) -> Path:
+    return training_data
 
 
 def wait_for_checkpoint(output_dir: Path, process: subprocess.Popen[str], count: int = 1) -> None:
@@ -166,7 +154,7 @@ def test_sigterm_after_a_stage_keeps_the_next_from_beginning(data, tmp_path, mon
     assert not (tmp_path / "completion").exists()
 
 
-def test_all_stages_go_on_where_they_were(data, tmp_path, caplog):
+def test_all_stages_continue_where_they_were(data, tmp_path, caplog):
     settings = tiny_settings(data, tmp_path, stage="all", max_train_steps=1)
     train(TrainingConfig(**settings))
     before = final_weights(tmp_path)
@@ -176,7 +164,7 @@ def test_all_stages_go_on_where_they_were(data, tmp_path, caplog):
     edge = (tmp_path / "edge" / "model_index.json").stat().st_mtime_ns
     with caplog.at_level(logging.INFO):
         train(TrainingConfig(**settings, resume_from_checkpoint="latest"))
-    assert f"The edge stage is finished in {tmp_path / 'edge'}: passed over." in caplog.text
+    assert f"The edge stage is finished in {tmp_path / 'edge'}: skipped." in caplog.text
     assert (tmp_path / "edge" / "model_index.json").stat().st_mtime_ns == edge
     after = final_weights(tmp_path)
     assert [name for name in before if not torch.equal(before[name], after[name])] == []

@@ -11,32 +11,23 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
-from training_runs import assert_same_weights, draw_pictures, draw_vgg, final_weights, logged, run, tiny_settings
+from training_runs import assert_same_weights, final_weights, logged, run, tiny_settings
 
 from edgeconnect_hf import EdgeConnectPipeline
-from training.checkpoints import find_checkpoints
+from training.checkpoints.folders import find_checkpoints
 from training.config import EdgeLossWeights, TrainingConfig
-from training.trainer import NonFiniteError, Player, Trainer
+from training.optimizer import ScheduledAdam
+from training.trainer import NonFiniteError, Trainer
 
 STAGES = ("edge", "completion", "joint")
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _own_cache_and_one_thread(tmp_path_factory):
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # networks this small only lose by more
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("datasets.config.HF_DATASETS_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("_own_cache_and_one_thread")
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data")
-    draw_pictures(folder / "pictures")
-    draw_vgg(folder / "vgg.safetensors")
-    return folder
+def data(training_data) -> Path:
+    return training_data
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +71,7 @@ def test_a_resumed_run_ends_with_the_same_weights(data, results, tmp_path, stage
     assert_same_weights(results[stage], tmp_path)
 
 
-def test_a_torn_checkpoint_is_passed_over(data, results, tmp_path, caplog):
+def test_a_torn_checkpoint_is_skipped(data, results, tmp_path, caplog):
     run_until(5, data, tmp_path, checkpointing_steps=2, use_ema=True)
     optimizer = tmp_path / "checkpoint-4" / "generator_adam.safetensors"
     optimizer.write_bytes(optimizer.read_bytes()[:-1])
@@ -100,7 +91,7 @@ def test_a_run_turned_back_writes_its_checkpoints_anew(data, tmp_path):
     assert [path.name for path in find_checkpoints(tmp_path)] == ["checkpoint-6"]
 
 
-def test_a_resume_that_does_not_fit_is_refused_and_newer_checkpoints_are_named(data, tmp_path, caplog):
+def test_a_resume_with_other_settings_is_refused_and_newer_checkpoints_are_named(data, tmp_path, caplog):
     run(data, tmp_path, checkpointing_steps=3)
     first = str(tmp_path / "checkpoint-3")
     settings = (tmp_path / "training_config.yaml").read_text()
@@ -110,7 +101,7 @@ def test_a_resume_that_does_not_fit_is_refused_and_newer_checkpoints_are_named(d
         run(data, tmp_path, resume_from_checkpoint=first, base_channels=8)
     assert (tmp_path / "training_config.yaml").read_text() == settings
     run(data, tmp_path, resume_from_checkpoint=first, max_train_steps=4)
-    assert "['checkpoint-6'] are newer and stay" in caplog.text
+    assert "['checkpoint-6'] are newer and are kept" in caplog.text
 
 
 def test_a_resumed_run_takes_the_rates_it_is_given(data, tmp_path):
@@ -119,8 +110,8 @@ def test_a_resumed_run_takes_the_rates_it_is_given(data, tmp_path):
     settings |= {"learning_rate": 2e-3, "adam_beta1": 0.5, "ema_decay": 0.5, "discriminator_learning_rate_factor": 0.2}
     trainer = run(data, tmp_path, resume_from_checkpoint="latest", **settings)
     assert logged(tmp_path)["learning_rate"] == pytest.approx([1e-4, 1e-4, 1e-4, 2e-4, 2e-4, 2e-4])
-    for player, rate in ((trainer.generator, 2e-4), (trainer.discriminator, 4e-5)):
-        (group,) = player.optimizer.param_groups
+    for optimizer, rate in ((trainer.generator_optimizer, 2e-4), (trainer.discriminator_optimizer, 4e-5)):
+        (group,) = optimizer.optimizer.param_groups
         assert group["lr"] == pytest.approx(rate)
         assert group["betas"] == (0.5, 0.9)
     assert trainer.ema.decay == 0.5
@@ -137,6 +128,13 @@ def test_sigterm_writes_a_checkpoint_and_the_rest_can_follow(data, results, tmp_
     assert signal.getsignal(signal.SIGTERM) is handler
     run(data, tmp_path, resume_from_checkpoint="latest", **settings)
     assert_same_weights(results["edge"], tmp_path)
+
+
+def test_a_trainer_that_cannot_be_made_leaves_the_handler_of_sigterm_alone(data, tmp_path):
+    handler = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(FileNotFoundError, match="vgg_weights"):
+        run(data, tmp_path, stage="completion", vgg_weights=str(tmp_path / "gone.safetensors"))
+    assert signal.getsignal(signal.SIGTERM) is handler
 
 
 def test_a_loss_that_is_no_number_stops_the_run_and_saves_nothing(data, tmp_path):
@@ -212,7 +210,7 @@ def test_checkpoints_are_limited(data, tmp_path):
 def test_learning_rate_drops_and_time_runs_out(data, tmp_path):
     trainer = run(data, tmp_path, lr_drop_step=3)
     assert logged(tmp_path)["learning_rate"] == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5, 1e-5, 1e-5])
-    assert trainer.discriminator.schedule.get_last_lr() == pytest.approx([1e-6])
+    assert trainer.discriminator_optimizer.schedule.get_last_lr() == pytest.approx([1e-6])
     trainer = run(data, tmp_path / "short", max_train_steps=None, max_train_minutes=0.001)
     assert trainer.progress.global_step >= 1
     assert (tmp_path / "short" / "model_index.json").exists()
@@ -221,7 +219,7 @@ def test_learning_rate_drops_and_time_runs_out(data, tmp_path):
 def test_without_adversary_along_a_cosine(data, tmp_path):
     settings = {"edge_loss_weights": EdgeLossWeights(0, 0, cross_entropy=1), "lr_scheduler": "cosine"}
     trainer = run(data, tmp_path / "whole", **settings)
-    assert trainer.discriminator is None
+    assert trainer.discriminator_optimizer is None
     assert not list((tmp_path / "whole").glob("*_discriminator"))
     rates = [1e-4 * (1 + math.cos(math.pi * step / 6)) / 2 for step in range(1, 7)]
     assert logged(tmp_path / "whole")["learning_rate"] == pytest.approx(rates, rel=1e-6, abs=1e-12)  # logged in float32
@@ -236,7 +234,7 @@ def _fresh_accelerator_state():
 
 @pytest.mark.usefixtures("_fresh_accelerator_state")
 def test_accumulation_clipping_and_bf16_train(data, tmp_path, caplog):
-    caplog.set_level(logging.INFO, logger="training.trainer")
+    caplog.set_level(logging.INFO, logger="training.logs")
     trainer = run(
         data,
         tmp_path,
@@ -246,7 +244,7 @@ def test_accumulation_clipping_and_bf16_train(data, tmp_path, caplog):
         max_train_steps=2,
         edge_loss_weights=EdgeLossWeights(cross_entropy=1),
     )
-    assert "4 pictures an update: processes 1, batch 2, accumulated 2." in caplog.text
+    assert "4 images per update: processes 1, batch 2, accumulated 2." in caplog.text
     assert trainer.progress.samples == 8
     assert all(torch.isfinite(weight).all() for weight in final_weights(tmp_path).values())
 
@@ -260,11 +258,11 @@ def test_clipping_one_side_leaves_the_gradients_of_the_other_alone(monkeypatch):
     monkeypatch.setattr("torch.optim.Adam", lambda weights, lr, betas: torch.optim.SGD(weights, lr))  # shows gradients
     config = TrainingConfig(train_data_dir="photos", max_train_steps=1, max_grad_norm=1e9)  # nothing to clip
     weights = [torch.nn.Parameter(torch.zeros(1)) for _ in range(2)]
-    players = [Player(accelerator, [weight], 1.0, config) for weight in weights]
+    optimizers = [ScheduledAdam(accelerator, [weight], 1.0, config) for weight in weights]
     for gradient in (3, 5):
         with accelerator.accumulate():
-            for player, weight in zip(players, weights, strict=True):
-                player.update(gradient * weight.sum())
+            for optimizer, weight in zip(optimizers, weights, strict=True):
+                optimizer.update(gradient * weight.sum())
     assert [weight.item() for weight in weights] == [-4, -4]  # small whole numbers come out exact
 
 
@@ -319,7 +317,7 @@ def test_a_stage_says_what_it_starts_from(data, tmp_path):
 
 
 def test_a_logger_that_is_not_installed_is_named(data, tmp_path, monkeypatch):
-    monkeypatch.setattr("training.trainer.find_spec", lambda name: None)
+    monkeypatch.setattr("training.logs.find_spec", lambda name: None)
     with pytest.raises(ValueError, match="`report_to` is 'wandb'"):
         run(data, tmp_path, report_to="wandb")
 

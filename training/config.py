@@ -1,15 +1,14 @@
-"""Every setting of a training run, its default and its meaning; read from a recipe and flags, written to a file."""
+"""Every setting of a training run, its default and its meaning; the evaluation's settings extend the shared ones."""
 
-import argparse
 import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal, get_args
+from types import NoneType
+from typing import ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import yaml
-from jsonargparse import ArgumentParser, set_parsing_settings
 
 Stage = Literal["edge", "completion", "joint", "all"]
 Precision = Literal["no", "fp16", "bf16"]
@@ -17,24 +16,24 @@ Precision = Literal["no", "fp16", "bf16"]
 
 @dataclass
 class EdgeLossWeights:
-    """Weights of G1's losses (equation 2)."""
+    """Weights of the edge generator's losses."""
 
     adversarial: float = 1.0
     """Weight of the adversarial loss."""
     feature_matching: float = 10.0
     """Weight of the feature matching loss."""
     cross_entropy: float = 0.0
-    """Weight of the cross-entropy of the lines in the hole, which the paper does not use: a quick way to begin."""
+    """Weight of the cross-entropy of the lines in the hole. Not in the paper; it speeds up the start of a training."""
 
 
 @dataclass
 class CompletionLossWeights:
-    """Weights of G2's losses (equation 9). The last two hold for torchvision's VGG19 on pictures in [0,1]."""
+    """Weights of the completion generator's losses. The last two assume torchvision's VGG19 on images in [0,1]."""
 
     l1: float = 1.0
     """Weight of the absolute difference, divided by the share of the hole."""
     hole_l1: float = 0.0
-    """Weight of the absolute difference in the hole alone, which the paper does not use: a quick way to begin."""
+    """Weight of the absolute difference in the hole alone. Not in the paper; it speeds up the start of a training."""
     adversarial: float = 0.1
     """Weight of the adversarial loss."""
     perceptual: float = 0.1
@@ -43,13 +42,131 @@ class CompletionLossWeights:
     """Weight of the style loss."""
 
 
-@dataclass
-class TrainingConfig:
-    """Settings of a training run.
+@dataclass(kw_only=True)
+class SharedConfig:
+    """Settings that training and evaluation share.
 
     Raises:
-        ValueError: a value is out of its range, or two do not fit together; the message names them.
+        ValueError: a value is out of its range, or two contradict each other; the message names them.
     """
+
+    MIN_RESOLUTION: ClassVar[int] = 24  # below it, the discriminators' last layers have no input
+
+    resolution: int = 256
+    """Side of the square images in pixels; a multiple of 4."""
+    sigma: float = 2.0
+    """Standard deviation of Canny's Gaussian in pixels."""
+    seed: int = 42
+    """Seed of everything that is drawn at random."""
+    vgg_weights: str | None = None
+    """VGG19: a local safetensors file or a Hub model, such as timm/vgg19.tv_in1k."""
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(type(self)).items():
+            options = (hint, *get_args(hint))
+            choices = next((get_args(option) for option in options if get_origin(option) is Literal), None)
+            value = getattr(self, name)
+            if choices is not None and value not in choices and not (value is None and NoneType in options):
+                raise ValueError(f"`{name}` is {value!r}, expected one of {', '.join(choices)}.")
+        if self.resolution < self.MIN_RESOLUTION or self.resolution % 4:
+            raise ValueError(
+                f"`resolution` is {self.resolution}, expected a multiple of 4 of at least {self.MIN_RESOLUTION}."
+            )
+
+    def _check_positive(self, *names: str) -> None:
+        for name in names:
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"`{name}` is {value}, expected a number above 0.")
+
+    def _check_shares(self, *names: str) -> None:
+        for name in names:
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"`{name}` is {getattr(self, name)}, expected a number from 0 to 1.")
+
+
+@dataclass(kw_only=True)
+class DataConfig(SharedConfig):
+    """Settings that turn the rows of a data set into samples."""
+
+    dataset_name: str | None = None
+    """Data set on the Hub, or a local folder that `datasets.load_dataset` knows how to read."""
+    dataset_config_name: str | None = None
+    """Configuration of that data set."""
+    train_data_dir: str | None = None
+    """Folder of pictures (or parquet files) to train on, instead of `dataset_name`."""
+    validation_data_dir: str | None = None
+    """Folder of pictures for validation; by default the data set's validation or test split, else training pictures."""
+    streaming: bool = False
+    """Read the data set while training, without keeping it on disk."""
+    split: str = "train"
+    """Split of the data set."""
+    image_column: str = "image"
+    """Column with the pictures."""
+    mask_column: str | None = None
+    """Column with a mask for each picture (white is the hole), instead of drawn ones."""
+    edge_column: str | None = None
+    """Column with a line drawing for each picture (HED and the like), instead of Canny's."""
+    thin_edges: bool = False
+    """Keep of the lines of `edge_column` what Canny finds too, one pixel wide."""
+    mask_dataset: str | None = None
+    """Folder of mask pictures (white is the hole), mixed in by `mask_external`."""
+    crop: Literal["random", "center", "none"] = "random"
+    """Square taken from a picture: a random one, the middle, or the whole picture squeezed to the square."""
+    min_crop_scale: float = 0.5
+    """Smallest side of a random crop, as a share of the picture's short side; 1 always takes the largest square."""
+    random_flip: bool = True
+    """Mirror half of the pictures left to right."""
+    sigma: float = SharedConfig.sigma
+    """Standard deviation of Canny's Gaussian in pixels; 0 draws one per sample from 1 to 4, -1 disables the lines (for
+    the ablation)."""
+    mask_rectangle: float = 0.3
+    """Share of masks that are one rectangle of a quarter of the area."""
+    mask_half: float = 0.1
+    """Share of masks that hide one half of the picture."""
+    mask_irregular: float = 0.6
+    """Share of masks of free strokes hiding 10 to 60 % of the picture."""
+    mask_external: float = 0.0
+    """Share of masks from `mask_dataset`."""
+    hint_probability: float = 0.0
+    """Probability with which G1 is shown some true lines inside the hole, so that it learns to continue a sketch."""
+    plain_probability: float = 0.0
+    """Probability with which a sample shows a smooth gradient of colour in place of the picture. Networks that have
+    seen busy pictures only paint odd colours into a plain wall or sky."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.dataset_name is None) == (self.train_data_dir is None):
+            raise ValueError(
+                "one of `dataset_name` and `train_data_dir` must be given, "
+                f"got {self.dataset_name!r} and {self.train_data_dir!r}."
+            )
+        if self.sigma < 0 and self.sigma != -1:
+            raise ValueError(f"`sigma` is {self.sigma}, expected a number above 0, or 0 (random), or -1 (no lines).")
+        self._check_positive("min_crop_scale")
+        self._check_shares("hint_probability", "plain_probability", "min_crop_scale")
+        check_weights("the shares of masks", {f"mask_{kind}": share for kind, share in self.mask_shares.items()})
+        if self.thin_edges and self.edge_column is None:
+            raise ValueError("`thin_edges` is true, which needs `edge_column`.")
+        if self.mask_external and self.mask_dataset is None:
+            raise ValueError(f"`mask_external` is {self.mask_external}, which needs `mask_dataset`.")
+        if self.mask_dataset is not None and not self.mask_external:
+            raise ValueError(f"`mask_dataset` is {self.mask_dataset!r}, but its share `mask_external` is 0.")
+
+    @property
+    def mask_shares(self) -> dict[str, float]:
+        """How often each kind of mask is drawn, by name."""
+        return {
+            "rectangle": self.mask_rectangle,
+            "half": self.mask_half,
+            "irregular": self.mask_irregular,
+            "external": self.mask_external,
+        }
+
+
+@dataclass(kw_only=True)
+class TrainingConfig(DataConfig):
+    """Settings of a training run."""
 
     # What is trained.
     stage: Stage = "edge"
@@ -73,58 +190,11 @@ class TrainingConfig:
     """Where checkpoints, logs and the finished pipeline go. With `--stage all` the result is here, and the stages
     before the last have folders of their own in it."""
 
-    # Data.
-    dataset_name: str | None = None
-    """Data set on the Hub, or a local folder that `datasets.load_dataset` knows how to read."""
-    dataset_config_name: str | None = None
-    """Configuration of that data set."""
-    train_data_dir: str | None = None
-    """Folder of pictures (or parquet files) to train on, instead of `dataset_name`."""
-    validation_data_dir: str | None = None
-    """Folder of pictures for validation; by default the data set's validation or test split, else training pictures."""
-    streaming: bool = False
-    """Read the data set while training, without keeping it on disk."""
-    split: str = "train"
-    """Split of the data set."""
-    image_column: str = "image"
-    """Column with the pictures."""
-    mask_column: str | None = None
-    """Column with a mask for each picture (white is the hole), instead of drawn ones."""
-    edge_column: str | None = None
-    """Column with a line drawing for each picture (HED and the like), instead of Canny's."""
-    thin_edges: bool = False
-    """Keep of the lines of `edge_column` what Canny finds too, one pixel wide."""
-    mask_dataset: str | None = None
-    """Folder of mask pictures (white is the hole), mixed in by `mask_external`."""
-    resolution: int = 256
-    """Side of the square training pictures in pixels; a multiple of 4."""
-    crop: Literal["random", "center", "none"] = "random"
-    """Square taken from a picture: a random one, the middle, or the whole picture squeezed to the square."""
-    min_crop_scale: float = 0.5
-    """Smallest side of a random crop, as a share of the picture's short side; 1 always takes the largest square."""
-    random_flip: bool = True
-    """Mirror half of the pictures left to right."""
-    sigma: float = 2.0
-    """Canny's Gaussian in pixels; 0 draws one per sample from 1 to 4, -1 gives no lines at all (for the ablation)."""
-    mask_rectangle: float = 0.3
-    """Share of masks that are one rectangle of a quarter of the area."""
-    mask_half: float = 0.1
-    """Share of masks that hide one half of the picture."""
-    mask_irregular: float = 0.6
-    """Share of masks of free strokes hiding 10 to 60 % of the picture."""
-    mask_external: float = 0.0
-    """Share of masks from `mask_dataset`."""
-    hint_probability: float = 0.0
-    """Probability with which G1 is shown some true lines inside the hole, so that it learns to continue a sketch."""
-    plain_probability: float = 0.0
-    """Probability with which a sample shows a smooth gradient of colour in place of the picture. Networks that have
-    seen busy pictures only paint odd colours into a plain wall or sky."""
+    # Loading.
     num_validation_images: int = 8
     """Pictures of the fixed validation grid."""
     dataloader_num_workers: int = 0
     """Worker processes that prepare batches, per training process."""
-    seed: int = 42
-    """Seed of the weights, of the order of the data, its crops and its masks."""
 
     # Losses.
     adversarial_loss: Literal["nsgan", "lsgan", "hinge"] = "nsgan"
@@ -202,118 +272,51 @@ class TrainingConfig:
     """Make it private, if the push creates it."""
 
     def __post_init__(self) -> None:
-        if (self.dataset_name is None) == (self.train_data_dir is None):
-            raise ValueError(
-                f"one of `dataset_name` and `train_data_dir` must be given, "
-                f"got {self.dataset_name!r} and {self.train_data_dir!r}."
-            )
+        super().__post_init__()
         if self.max_train_steps is None and self.max_train_minutes is None:
             raise ValueError("one of `max_train_steps` and `max_train_minutes` must be given, got neither.")
-        if self.mixed_precision is not None and self.mixed_precision not in get_args(Precision):
-            raise ValueError(f"`mixed_precision` is {self.mixed_precision!r}, must be one of {get_args(Precision)}.")
-        for name in ("stage", "edge_source", "crop", "adversarial_loss", "lr_scheduler", "report_to"):
-            fits = get_args(TrainingConfig.__annotations__[name])
-            if getattr(self, name) not in fits:
-                raise ValueError(f"`{name}` is {getattr(self, name)!r}, must be one of {fits}.")
         if self.stage == "all" and self.resume_from_checkpoint not in (None, "latest"):
             raise ValueError(
-                f"`resume_from_checkpoint` is {self.resume_from_checkpoint!r}; with `stage` all, whose stages have "
-                "checkpoints of their own, only 'latest' fits."
+                f"`resume_from_checkpoint` is {self.resume_from_checkpoint!r}; `stage` all, whose stages have "
+                "checkpoints of their own, accepts 'latest' only."
             )
         if self.lr_scheduler == "cosine" and (self.max_train_steps is None or self.lr_drop_step is not None):
             raise ValueError(
-                f"`lr_scheduler` is 'cosine', `max_train_steps` is {self.max_train_steps} and `lr_drop_step` is "
-                f"{self.lr_drop_step}; a cosine needs the first to know its length, and has no use for the second."
+                "`lr_scheduler` cosine needs `max_train_steps` and no `lr_drop_step`, "
+                f"got {self.max_train_steps} and {self.lr_drop_step}."
             )
         for name in ("edge_loss_weights", "completion_loss_weights"):
-            weights = dataclasses.asdict(getattr(self, name))
-            if min(weights.values()) < 0 or not 0 < sum(weights.values()) < math.inf:
-                raise ValueError(f"`{name}` are {weights}: none may be negative and one must be above 0.")
-        if self.resolution < 24 or self.resolution % 4:  # less, and the discriminators' last layers see nothing
-            raise ValueError(f"`resolution` is {self.resolution}, must be a multiple of 4 and at least 24.")
-        if self.sigma < 0 and self.sigma != -1:
-            raise ValueError(f"`sigma` is {self.sigma}, must be above 0, or 0 (random), or -1 (no lines).")
+            check_weights(f"`{name}`", dataclasses.asdict(getattr(self, name)))
         if self.sigma == -1 and (self.stage, self.edge_source) != ("completion", "canny"):
             raise ValueError(
-                "`sigma` is -1 (no lines), which fits `stage` completion with `edge_source` canny only, "
-                f"not {self.stage} with {self.edge_source}."
+                "`sigma` -1 (no lines) needs `stage` completion with `edge_source` canny, "
+                f"got {self.stage} with {self.edge_source}."
             )
-        for name in (
-            "hint_probability",
-            "plain_probability",
-            "min_crop_scale",
-            "ema_decay",
-            "adam_beta1",
-            "adam_beta2",
-        ):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"`{name}` is {getattr(self, name)}, must be between 0 and 1.")
-        shares = {
-            name: getattr(self, name) for name in ("mask_rectangle", "mask_half", "mask_irregular", "mask_external")
-        }
-        if min(shares.values()) < 0 or not 0 < sum(shares.values()) < math.inf:
-            raise ValueError(f"the shares of masks are {shares}: none may be negative and one must be above 0.")
-        if self.thin_edges and self.edge_column is None:
-            raise ValueError("`thin_edges` is true, but there is no `edge_column` whose lines it could thin.")
-        if self.mask_external and self.mask_dataset is None:
-            raise ValueError(f"`mask_external` is {self.mask_external}, but there is no `mask_dataset`.")
-        if self.mask_dataset is not None and not self.mask_external:
-            raise ValueError(f"`mask_dataset` is {self.mask_dataset!r}, but its share `mask_external` is 0.")
-        for name in _POSITIVE:
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"`{name}` is {value}, must be above 0.")
+        self._check_shares("ema_decay", "adam_beta1", "adam_beta2")
+        self._check_positive(
+            "base_channels",
+            "num_residual_blocks",
+            "num_validation_images",
+            "train_batch_size",
+            "gradient_accumulation_steps",
+            "max_train_steps",
+            "max_train_minutes",
+            "learning_rate",
+            "joint_learning_rate",
+            "discriminator_learning_rate_factor",
+            "lr_drop_step",
+            "max_grad_norm",
+            "logging_steps",
+            "validation_steps",
+            "checkpointing_steps",
+            "checkpoints_total_limit",
+        )
 
 
-_POSITIVE = (
-    "base_channels",
-    "num_residual_blocks",
-    "min_crop_scale",
-    "num_validation_images",
-    "train_batch_size",
-    "gradient_accumulation_steps",
-    "max_train_steps",
-    "max_train_minutes",
-    "learning_rate",
-    "joint_learning_rate",
-    "discriminator_learning_rate_factor",
-    "lr_drop_step",
-    "max_grad_norm",
-    "logging_steps",
-    "validation_steps",
-    "checkpointing_steps",
-    "checkpoints_total_limit",
-)
-
-
-def parse_config(arguments: Sequence[str] | None = None) -> TrainingConfig:
-    """Settings from the command line: `--recipe FILE.yaml`, and flags that override it wherever they stand.
-
-    A flag of type bool may stand alone: `--streaming` is `--streaming true`. An unknown flag, an unknown key of the
-    recipe, a wrong type or a value out of its range ends the program with a message and status 2.
-
-    Args:
-        arguments (`Sequence[str]`, *optional*): the command line without the program; by default the process's own.
-    """
-    set_parsing_settings(docstring_parse_attribute_docstrings=True)
-    parser = ArgumentParser(
-        prog="train.py", allow_abbrev=False, description="Train EdgeConnect (see training/README.md)."
-    )
-    parser.add_argument("--recipe", action="config", help="YAML file with any of the settings below.")
-    parser.add_class_arguments(TrainingConfig)
-    for action in parser._actions:
-        if getattr(action, "_typehint", None) is bool:
-            action.nargs, action.const = "?", True
-    # jsonargparse lets the later of recipe and flags win, so the recipe is moved to the front.
-    recipes = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    recipes.add_argument("--recipe", action="append", default=[])
-    given, flags = recipes.parse_known_args(arguments)
-    settings = parser.parse_args([*(f"--recipe={recipe}" for recipe in given.recipe), *flags])
-    settings.pop("recipe")
-    try:
-        return TrainingConfig(**vars(parser.instantiate(settings)))
-    except ValueError as error:
-        parser.error(str(error))
+def check_weights(name: str, weights: Mapping[str, float]) -> None:
+    """Raises a `ValueError` unless `weights` are finite, none is negative and one is above 0."""
+    if min(weights.values()) < 0 or not 0 < sum(weights.values()) < math.inf:
+        raise ValueError(f"{name} are {weights}, expected finite numbers, none negative and at least one above 0.")
 
 
 def save_config(config: TrainingConfig, path: str | Path) -> None:

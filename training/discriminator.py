@@ -1,4 +1,4 @@
-"""The critic of both stages: a 70x70 PatchGAN (section 3 and appendix A)."""
+"""The discriminator of both stages: a 70x70 PatchGAN (the paper's section 3 and appendix A)."""
 
 from huggingface_hub import PyTorchModelHubMixin
 from torch import Tensor, nn
@@ -12,11 +12,11 @@ class PatchDiscriminator(
     library_name="edgeconnect_hf",
     tags=["edgeconnect", "patchgan"],
 ):
-    """Judges every overlapping 70x70 patch of a picture by five spectrally normalised convolutions.
+    """Scores every overlapping 70x70 patch of an image by five spectrally normalised convolutions.
 
     Args:
-        in_channels (`int`): 2 for D1, which sees gray and edges; 3 for D2, which sees the RGB picture only (so does the
-            published code; the paper also shows it the edges).
+        in_channels (`int`): 2 for D1 (gray and edges), 3 for D2 (the RGB image only, as in the published code; the
+            paper's D2 sees the edges too).
     """
 
     def __init__(self, in_channels: int):
@@ -25,18 +25,18 @@ class PatchDiscriminator(
         strides = (2, 2, 2, 1, 1)
         self.convs = nn.ModuleList(_conv(channels[i], channels[i + 1], stride) for i, stride in enumerate(strides))
 
-    def forward(self, picture: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Scores and what led to them.
+    def forward(self, image: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Scores and features.
 
         Args:
-            picture (`torch.Tensor`): `[N,in_channels,H,W]` in [0,1]; H and W at least 24.
+            image (`torch.Tensor`): `[N,in_channels,H,W]` in [0,1]; H and W at least 24.
 
         Returns:
-            The raw map `[N,1,H/8-2,W/8-2]` (no sigmoid; high means real), and the five layers' features, which feature
-            matching compares: the first four after their activation, the last one the raw map itself.
+            The raw map `[N,1,H/8-2,W/8-2]` (no sigmoid; high means real), and the features of the five layers for
+            feature matching: the first four after their activation, the last one the raw map itself.
         """
         features = []
-        hidden = picture
+        hidden = image
         for conv in self.convs[:-1]:
             hidden = F.leaky_relu(conv(hidden), 0.2)  # [N,64,H/2,W/2] … [N,256,H/8,W/8], [N,512,H/8-1,W/8-1]
             features.append(hidden)

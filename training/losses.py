@@ -1,7 +1,7 @@
-"""The losses of both stages as pure functions (sections 3.1 and 3.2).
+"""The losses of both stages as pure functions (the paper's sections 3.1 and 3.2).
 
-Equations name the truth x, the prediction x', the hole mask M (1 in the hole), the discriminator D, its layers D_i and
-VGG19's layers phi_i; E is the mean over everything.
+In the formulas, x is the truth, x' the prediction, M the hole mask (1 in the hole), D the discriminator, D_i its
+layers, phi_i VGG19's layers; E is the mean over everything.
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,9 @@ _LINE_WEIGHT = 4  # in the cross-entropy
 
 
 def discriminator_adversarial(real_map: Tensor, fake_map: Tensor, form: AdversarialForm = "nsgan") -> Tensor:
-    """What D minimises: the mean of its halves on real and on fake pictures.
+    """The discriminator's adversarial loss: the mean of its parts for real and fake images.
 
-    With s the sigmoid, `nsgan` (equation 3): (E[-log s(D(x))] + E[-log(1 - s(D(x')))]) / 2;
+    With s the sigmoid, `nsgan`: (E[-log s(D(x))] + E[-log(1 - s(D(x')))]) / 2;
     `lsgan`: (E[(s(D(x)) - 1)^2] + E[s(D(x'))^2]) / 2; `hinge`: (E[max(0, 1 - D(x))] + E[max(0, 1 + D(x'))]) / 2.
 
     Args:
@@ -35,9 +35,9 @@ def discriminator_adversarial(real_map: Tensor, fake_map: Tensor, form: Adversar
 
 
 def generator_adversarial(fake_map: Tensor, form: AdversarialForm = "nsgan") -> Tensor:
-    """What G minimises, to be taken for real.
+    """The generator's adversarial loss.
 
-    With s the sigmoid, `nsgan` (equation 3, not saturating): E[-log s(D(x'))]; `lsgan`: E[(s(D(x')) - 1)^2];
+    With s the sigmoid, `nsgan` (not saturating): E[-log s(D(x'))]; `lsgan`: E[(s(D(x')) - 1)^2];
     `hinge`: -E[D(x')].
 
     Args:
@@ -58,7 +58,7 @@ def _score(raw_map: Tensor, target: float, form: AdversarialForm) -> Tensor:
 
 
 def feature_matching(real_features: Sequence[Tensor], fake_features: Sequence[Tensor]) -> Tensor:
-    """Equation 4: sum_i E[|D_i(x) - D_i(x')|], over D's layers; the real ones pass no gradient.
+    """Feature matching: sum_i E[|D_i(x) - D_i(x')|] over D's layers, without gradient to the real features.
 
     Args:
         real_features, fake_features (`Sequence[torch.Tensor]`): one `[N,C_i,h_i,w_i]` per layer.
@@ -71,7 +71,7 @@ def feature_matching(real_features: Sequence[Tensor], fake_features: Sequence[Te
 
 
 def l1(real: Tensor, fake: Tensor, mask_mean: Tensor) -> Tensor:
-    """E[|x - x'|] / E[M]: the absolute difference over the whole picture, scaled by the hole (section 3.2).
+    """E[|x - x'|] / E[M]: the absolute difference over the whole picture, scaled by the share of the hole.
 
     Args:
         real, fake (`torch.Tensor`): `[N,3,H,W]`.
@@ -100,8 +100,8 @@ def hole_l1(real: Tensor, fake: Tensor, mask: Tensor, mask_mean: Tensor) -> Tens
 def cross_entropy(edges: Tensor, pred_edges: Tensor, mask: Tensor, mask_mean: Tensor) -> Tensor:
     """-E[M (4 e log e' + (1 - e) log(1 - e'))] / E[M], for true lines e, drawn ones e'. Not in the paper.
 
-    Lines are a small part of a picture. Weighted by 4, one that is there with a probability of 1/5 is drawn with 0.5,
-    which is about where precision and recall balance.
+    Lines cover a small part of an image. With a weight of 4, a line pixel of probability 1/5 is predicted as 0.5, about
+    where precision and recall balance.
 
     Args:
         edges, pred_edges (`torch.Tensor`): `[N,1,H,W]` in [0,1].
@@ -116,7 +116,7 @@ def cross_entropy(edges: Tensor, pred_edges: Tensor, mask: Tensor, mask_mean: Te
 
 
 def perceptual(real_features: Mapping[str, Tensor], fake_features: Mapping[str, Tensor]) -> Tensor:
-    """Equation 7: sum_i E[|phi_i(x) - phi_i(x')|].
+    """Perceptual loss: sum_i E[|phi_i(x) - phi_i(x')|].
 
     Args:
         real_features, fake_features (`Mapping[str, torch.Tensor]`): one `[N,C_i,h_i,w_i]` per layer of VGG19.
@@ -128,11 +128,11 @@ def perceptual(real_features: Mapping[str, Tensor], fake_features: Mapping[str, 
 
 
 def style(real_features: Mapping[str, Tensor], fake_features: Mapping[str, Tensor]) -> Tensor:
-    """Equation 8: sum_j E[|G(phi_j(x * M)) - G(phi_j(x' * M))|], with G the Gram matrix.
+    """Style loss: sum_j E[|G(phi_j(x * M)) - G(phi_j(x' * M))|], with G the Gram matrix.
 
     Args:
-        real_features, fake_features (`Mapping[str, torch.Tensor]`): one `[N,C_j,h_j,w_j]` per layer of VGG19, which was
-            shown the hole's pixels only.
+        real_features, fake_features (`Mapping[str, torch.Tensor]`): one `[N,C_j,h_j,w_j]` per layer of VGG19, computed
+            from the hole's pixels only.
 
     Returns:
         A scalar.
@@ -143,7 +143,7 @@ def style(real_features: Mapping[str, Tensor], fake_features: Mapping[str, Tenso
 
 
 def gram(features: Tensor) -> Tensor:
-    """G(phi) = phi phi^T / (C h w), the correlations between channels (equation 8).
+    """G(phi) = phi phi^T / (C h w), the correlations between channels.
 
     Args:
         features (`torch.Tensor`): `[N,C,h,w]`.

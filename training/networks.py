@@ -1,10 +1,10 @@
-"""The networks of a stage: begun anew or taken from the result of the stage before, and handed on to the next."""
+"""The networks of a stage: new or from the result of the stage before, and saved for the next one."""
 
 import dataclasses
 import logging
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from huggingface_hub import snapshot_download
@@ -17,30 +17,31 @@ from training.discriminator import PatchDiscriminator
 from training.vgg import load_vgg
 
 GENERATORS = {"edge_generator": EdgeGenerator, "completion_generator": CompletionGenerator}
-DISCRIMINATORS = {"edge_discriminator": 2, "completion_discriminator": 3}  # channels of what each sees
+DISCRIMINATORS = {"edge_discriminator": 2, "completion_discriminator": 3}  # input channels
 
-_SETTLING_STEPS = 100  # of the power iteration, once weights have been put under a spectral norm
+_SETTLING_STEPS = 100  # of the power iteration, after loading weights into a spectral norm
 
 logger = logging.getLogger(__name__)
 
 
 def inherit_settings(config: TrainingConfig) -> TrainingConfig:
-    """`config`; where it leaves `match_colours` open, with what the model it starts from has."""
+    """`config` with `match_colours` resolved: where it is None, from the model that the run starts from."""
     if config.match_colours is not None:
         return config
     is_matched = False
     if config.pretrained_model_name_or_path is not None:
         folder = _find(config.pretrained_model_name_or_path)
         if (folder / EdgeConnectPipeline.config_name).is_file():  # if not, `make_networks` says so
-            is_matched = EdgeConnectPipeline.load_config(folder).get("match_colours", False)
+            pipeline_config = cast(dict[str, Any], EdgeConnectPipeline.load_config(folder))
+            is_matched = pipeline_config.get("match_colours", False)
     return dataclasses.replace(config, match_colours=is_matched)
 
 
 def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str, nn.Module]:
     """The networks of a stage by name: those in `trained` in training mode, all others frozen.
 
-    Generators and discriminators come from `pretrained_model_name_or_path` where it has them, otherwise they begin
-    anew. What is there and not used by the stage is kept, as it belongs to its result.
+    Generators and discriminators are loaded from `pretrained_model_name_or_path` where it has them, otherwise new.
+    Loaded networks that the stage does not use are kept: they belong to its result.
 
     Raises:
         ValueError: the stage needs a trained generator to start from, and there is none.
@@ -53,7 +54,7 @@ def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str,
         needed = {"edge_generator"}
     if missing := sorted(needed - networks.keys()):
         raise ValueError(
-            f"`pretrained_model_name_or_path` is {config.pretrained_model_name_or_path!r} and gives no "
+            f"`pretrained_model_name_or_path` is {config.pretrained_model_name_or_path!r} and has no "
             f"{' and no '.join(missing)}, which `stage` {config.stage} with `edge_source` {config.edge_source} needs."
         )
     for name in trained:
@@ -62,7 +63,7 @@ def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str,
         elif name not in networks:
             networks[name] = PatchDiscriminator(DISCRIMINATORS[name])
             if config.pretrained_model_name_or_path is not None:
-                logger.info("No %s lies beside the pretrained model: it begins anew.", name)
+                logger.info("The pretrained model has no %s: starting with a new one.", name)
     weights = config.completion_loss_weights
     if "completion_generator" in trained and (weights.perceptual or weights.style):
         networks["vgg"] = load_vgg(config.vgg_weights, config.vgg_normalize)
@@ -72,7 +73,7 @@ def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str,
 
 
 def save_networks(networks: Mapping[str, nn.Module], output_dir: Path, *, match_colours: bool = False) -> None:
-    """Writes the discriminators, then, its generators' spectral norm folded in, the pipeline they lie beside.
+    """Writes the discriminators, then the pipeline, with the generators' spectral norm folded.
 
     `model_index.json`, which marks a finished stage, is the last file written.
     """
@@ -86,10 +87,10 @@ def save_networks(networks: Mapping[str, nn.Module], output_dir: Path, *, match_
 
 @torch.no_grad()
 def fold_spectral_norm(generator: Any) -> Any:
-    """A copy of a generator, on the CPU, in evaluation mode and float32, with plain convolutions that do the same."""
+    """A copy of a generator, on the CPU, in evaluation mode and float32, with equivalent plain convolutions."""
     folded = type(generator)(**{**_architecture(generator), "use_spectral_norm": False})
     was_training = generator.training
-    _copy_weights(generator.eval(), folded)  # in training mode each look at a weight would move its norm
+    _copy_weights(generator.eval(), folded)  # in training mode each access to a weight would move its norm
     generator.train(was_training)
     return folded.eval()
 
@@ -106,23 +107,23 @@ def _load(model: str) -> dict[str, nn.Module]:
 
 
 def _find(model: str) -> Path:
-    """The pipeline folder, or the Hub model's in the cache.
+    """The pipeline folder, or the cached folder of a Hub model.
 
     Raises:
-        ValueError: it is neither.
+        ValueError: there is no such folder or model.
     """
     try:
         return Path(model) if Path(model).is_dir() else Path(snapshot_download(model))
-    except (OSError, ValueError) as error:  # what the Hub says of a mistyped folder names no folder
+    except (OSError, ValueError) as error:  # the Hub's message does not mention folders
         raise ValueError(
-            f"`pretrained_model_name_or_path` is {model!r}, which is no folder here and no model that the Hub gives: "
+            f"`pretrained_model_name_or_path` is {model!r}, which is neither a local folder nor a model on the Hub: "
             f"{error}"
         ) from error
 
 
 @torch.no_grad()
 def _generator_to_train(name: str, pretrained: Any, config: TrainingConfig) -> nn.Module:
-    """G1 is spectrally normalised while it is trained, G2 is not (section 3)."""
+    """G1 is spectrally normalised during training, G2 is not (the paper's section 3)."""
     architecture = {"base_channels": config.base_channels, "num_residual_blocks": config.num_residual_blocks}
     if pretrained is not None:
         architecture = _architecture(pretrained)
@@ -134,7 +135,7 @@ def _generator_to_train(name: str, pretrained: Any, config: TrainingConfig) -> n
         for module in generator.modules():
             if is_parametrized(module, "weight"):
                 for _ in range(_SETTLING_STEPS):
-                    module.weight  # noqa: B018  # each look is a step of the power iteration
+                    module.weight  # noqa: B018  # each access is a step of the power iteration
     return generator
 
 
@@ -143,7 +144,7 @@ def _architecture(generator: Any) -> dict[str, Any]:
 
 
 def _copy_weights(source: nn.Module, target: nn.Module) -> None:
-    """Copies what `source` convolves with, normalised or not, to be what `target` convolves with or normalises."""
+    """Copies the effective weights of `source`'s convolutions to `target`'s, normalised or not."""
     for name, conv in source.named_modules():
         if not isinstance(conv, nn.Conv2d | nn.ConvTranspose2d):
             continue

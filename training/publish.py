@@ -1,4 +1,4 @@
-"""The card of a trained model, and its way to the Hub."""
+"""The card of a trained model, and its push to the Hub."""
 
 import dataclasses
 import shlex
@@ -11,7 +11,7 @@ from edgeconnect_hf.hub import PushError, push_folder
 from edgeconnect_hf.hub.card import VALIDATION_SECTION, write_model_card
 from training.config import TrainingConfig
 
-# Settings that may name files and folders of this machine, of which the card shows the last part only.
+# Settings that may hold local paths; the card shows the last part only.
 _PATHS = (
     "output_dir",
     "pretrained_model_name_or_path",
@@ -24,8 +24,8 @@ _PATHS = (
 )
 
 _TRAINS = {
-    "edge": "The edge generator; the completion generator, if there is one, is that of the run before.",
-    "completion": "The completion generator; the edge generator, if there is one, is that of the run before.",
+    "edge": "The edge generator; the completion generator, if there is one, is from the run before.",
+    "completion": "The completion generator; the edge generator, if there is one, is from the run before.",
     "joint": "Both generators, trained end to end in the last stage.",
 }
 
@@ -38,7 +38,7 @@ def write_card(
     Args:
         output_dir (`Path`): the pipeline's folder, which holds `validation.png`.
         config (`TrainingConfig`): the run's settings.
-        step, samples, minutes: how long it was trained, in updates, pictures and minutes.
+        step, samples, minutes: length of the training in updates, images and minutes.
         logged (`Mapping[str, float]`): the last losses and metrics by name.
     """
     settings = dataclasses.asdict(config)
@@ -63,19 +63,20 @@ def write_card(
 
 
 def _last_part(path: str | None) -> str | None:
-    """Of a path on this machine; a name on the Hub as it is."""
-    is_local = path is not None and (Path(path).exists() or Path(path).is_absolute())
-    return Path(path).resolve().name if is_local else path
+    """The last part of a local path; a Hub model's name unchanged."""
+    if path is None or not (Path(path).exists() or Path(path).is_absolute()):
+        return path
+    return Path(path).resolve().name
 
 
 def push(output_dir: Path, config: TrainingConfig) -> str:
     """Pushes the finished pipeline to the Hub.
 
     Returns:
-        The address of its commit.
+        The URL of the commit.
 
     Raises:
-        PushError: the Hub refused it or could not be reached; the message says how to push it later.
+        PushError: the Hub refused the push or could not be reached; the message says how to push later.
     """
     model = config.hub_model_id or output_dir.resolve().name
     try:

@@ -10,13 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # run as a script, from wherever: its siblings are imported as `training.…`
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if __name__ == "__main__":  # run as a script: its siblings are imported as `training.…`, from anywhere
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from huggingface_hub import EvalResult
 
 from edgeconnect_hf.hub.card import write_model_card
-from training.report import markdown_report
+from training.evaluation.report import markdown_report
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "training" / "results"

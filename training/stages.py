@@ -1,8 +1,9 @@
-"""What each of the three stages computes and optimises (section 3 and 4.1)."""
+"""What each of the three stages computes and optimises (the paper's sections 3 and 4.1)."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -11,22 +12,22 @@ from edgeconnect_hf.colours import match_colours
 from edgeconnect_hf.models import blend
 from training import losses
 from training.config import TrainingConfig
-from training.metrics import edge_precision_recall, psnr
+from training.evaluation.metrics import edge_precision_recall, psnr
 from training.vgg import PERCEPTUAL_LAYERS, STYLE_LAYERS
 
 Tensors = Mapping[str, Tensor]
 
 
 class EdgeStage:
-    """Trains G1 against D1: `adversarial + 10 feature_matching` (section 3.1).
+    """Trains G1 against D1 by the adversarial and the feature matching loss (the paper's section 3.1).
 
-    A loss whose weight is 0 is not computed, and without an adversarial one there is no discriminator.
-    Every stage names the networks it trains and has the same five methods, called in this order for each batch:
-    `predict`, `discriminator_terms`, then, with the discriminator updated, `generator_terms`; `metrics` and `pictures`
-    look at the result.
+    A loss of weight 0 is not computed; without adversarial and feature matching loss there is no discriminator.
+    Every stage names the networks it trains and has the same five methods. For each batch, `predict` and
+    `discriminator_terms` are called, then, after the discriminator's update, `generator_terms`; `metrics` and
+    `pictures` describe the result.
 
     Args:
-        networks (`Mapping[str, nn.Module]`): those that the stage trains or uses, by name.
+        networks (`Mapping[str, nn.Module]`): the networks that the stage trains or uses, by name.
         config (`TrainingConfig`): the run's settings.
     """
 
@@ -40,10 +41,10 @@ class EdgeStage:
         self.discriminators: tuple[str, ...] = ("edge_discriminator",) if is_judged else ()
 
     def predict(self, batch: Tensors) -> dict[str, Tensor]:
-        """Equation 1.
+        """Draws the lines.
 
         Args:
-            batch (`Mapping[str, torch.Tensor]`): what `SampleMaker` makes: `image` `[N,3,H,W]`; `gray`, `edges`,
+            batch (`Mapping[str, torch.Tensor]`): samples of `SampleMaker`: `image` `[N,3,H,W]`; `gray`, `edges`,
                 `known_edges`, `mask`, `hints` `[N,1,H,W]`; `from_true_edges` `[N,1,1,1]`.
 
         Returns:
@@ -53,7 +54,7 @@ class EdgeStage:
         return {"pred_edges": pred_edges, "comp_edges": compose_edges(pred_edges, batch)}
 
     def discriminator_terms(self, batch: Tensors, predicted: Tensors) -> dict[str, Tensor]:
-        """What D1, if there is one, minimises; the prediction is detached."""
+        """The loss of D1, if there is one; the prediction is detached."""
         if not self.discriminators:
             return {}
         term = discriminator_term(
@@ -65,14 +66,14 @@ class EdgeStage:
         return {"discriminator": term}
 
     def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
-        """What G1 minimises, unweighted, by a fresh forward of D1 (equations 2 to 4).
+        """The unweighted losses of G1 by name, from a fresh forward of D1.
 
         Args:
-            batch, predicted (`Mapping[str, torch.Tensor]`): as given to and by `predict`.
+            batch, predicted (`Mapping[str, torch.Tensor]`): argument and result of `predict`.
             mask_mean (`torch.Tensor`): a scalar, the share of the hole in the global batch (all processes).
         """
         edges, pred_edges = batch["edges"], predicted["pred_edges"]
-        terms = {}
+        terms: dict[str, Tensor] = {}
         if self.discriminators:
             with frozen(self.networks["edge_discriminator"]) as discriminator:
                 _, real_features = discriminator(torch.cat([batch["gray"], edges], dim=1))  # of [N,2,H,W]
@@ -91,7 +92,7 @@ class EdgeStage:
         return {"precision": precision.item(), "recall": recall.item()}
 
     def pictures(self, batch: Tensors, predicted: Tensors) -> list[Tensor]:
-        """Columns of the validation grid: masked picture, masked lines, prediction, composition, truth."""
+        """Columns of the validation grid: masked image, known lines, prediction, composition, truth."""
         return [
             blend(batch["image"], 1, batch["mask"]),
             batch["known_edges"] + batch["hints"],
@@ -102,11 +103,11 @@ class EdgeStage:
 
 
 class CompletionStage:
-    """Trains G2 against D2: `l1 + 0.1 adversarial + 0.1 perceptual + 250 style` (section 3.2).
+    """Trains G2 against D2 by the l1, adversarial, perceptual and style losses (the paper's section 3.2).
 
-    A loss whose weight is 0 is not computed, and without the adversarial one there is no discriminator.
-    It paints from the true lines, from those that a frozen G1 draws in the hole, or from either by chance, as
-    `edge_source` says. With `match_colours` all losses but `l1` see its colours corrected as the pipeline does it.
+    A loss of weight 0 is not computed; without the adversarial loss there is no discriminator. `edge_source` decides
+    whether G2 paints from the true lines, from those that a frozen G1 draws in the hole, or from either at random. With
+    `match_colours`, all losses but `l1` see the colours corrected as by the pipeline.
     Arguments and methods as in `EdgeStage`.
     """
 
@@ -121,7 +122,7 @@ class CompletionStage:
         self.discriminators: tuple[str, ...] = ("completion_discriminator",) if self.weights["adversarial"] else ()
 
     def predict(self, batch: Tensors) -> dict[str, Tensor]:
-        """Equation 5: `comp_edges` `[N,1,H,W]`, `pred_image`, `comp_image` and `judged_image` `[N,3,H,W]`."""
+        """Completes the images: `comp_edges` `[N,1,H,W]`, `pred_image`, `comp_image`, `judged_image` `[N,3,H,W]`."""
         comp_edges = batch["edges"]
         if self.edge_source != "canny":
             with torch.no_grad():
@@ -131,7 +132,7 @@ class CompletionStage:
         return self._paint(batch, comp_edges)
 
     def _paint(self, batch: Tensors, comp_edges: Tensor) -> dict[str, Tensor]:
-        """Equation 5: what G2 made of `comp_edges`, its composition, and that of the two which the losses judge."""
+        """G2's prediction from `comp_edges`, its composition, and the one of the two that the losses judge."""
         image, mask = batch["image"], batch["mask"]
         pred_image = self.networks["completion_generator"](blend(image, 1, mask), comp_edges, return_dict=False)[0]
         if self.match_colours:
@@ -146,21 +147,16 @@ class CompletionStage:
         }
 
     def discriminator_terms(self, batch: Tensors, predicted: Tensors) -> dict[str, Tensor]:
-        """What D2, if there is one, minimises; the prediction is detached. As published, it sees the picture only."""
+        """The loss of D2, if there is one; the prediction is detached. As published, D2 sees the image only."""
         if not self.discriminators:
             return {}
         discriminator, fake = self.networks["completion_discriminator"], predicted["judged_image"].detach()
         return {"discriminator": discriminator_term(discriminator, batch["image"], fake, self.form)}
 
     def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
-        """What G2 minimises, unweighted, by a fresh forward of D2 (equations 6 to 9).
-
-        Args:
-            batch, predicted (`Mapping[str, torch.Tensor]`): as given to and by `predict`.
-            mask_mean (`torch.Tensor`): a scalar, the share of the hole in the global batch (all processes).
-        """
+        """The unweighted losses of G2 by name, from a fresh forward of D2. Arguments as in `EdgeStage`."""
         image, judged_image, mask = batch["image"], predicted["judged_image"], batch["mask"]
-        terms = {}
+        terms: dict[str, Tensor] = {}
         if self.weights["l1"]:
             terms["l1"] = losses.l1(image, predicted["pred_image"], mask_mean)
         if self.weights["hole_l1"]:
@@ -186,11 +182,11 @@ class CompletionStage:
         return real_features, vgg(fake, layers)
 
     def metrics(self, batch: Tensors, predicted: Tensors) -> dict[str, float]:
-        """PSNR of the composed picture, in decibels."""
+        """PSNR of the composition, in decibels."""
         return {"psnr": psnr(batch["image"], predicted["comp_image"]).item()}
 
     def pictures(self, batch: Tensors, predicted: Tensors) -> list[Tensor]:
-        """Columns of the validation grid: masked picture, lines, prediction, composition, truth."""
+        """Columns of the validation grid: masked image, lines, prediction, composition, truth."""
         return [
             blend(batch["image"], 1, batch["mask"]),
             predicted["comp_edges"],
@@ -201,10 +197,10 @@ class CompletionStage:
 
 
 class JointStage(CompletionStage):
-    """Trains G1 and G2 end to end through G2's losses, against D2 only (section 4.1).
+    """Trains G1 and G2 end to end through G2's losses, against D2 only (the paper's section 4.1).
 
-    With `keep_edge_losses` G1 keeps its own losses and D1, as in the published code. With the `edge_source` mixed, G2
-    paints half of the samples from the true lines, so that it goes on to follow lines that are right or drawn by hand.
+    With `keep_edge_losses`, G1 keeps its own losses and D1, as in the published code. With `edge_source` mixed, G2
+    paints half of the samples from the true lines, so that it keeps following lines that are right or drawn by hand.
     Arguments and methods as in `EdgeStage`.
     """
 
@@ -218,7 +214,7 @@ class JointStage(CompletionStage):
             self.weights |= {f"edge_{name}": weight for name, weight in self.edge_stage.weights.items()}
 
     def predict(self, batch: Tensors) -> dict[str, Tensor]:
-        """Equations 1 and 5, with a gradient from the picture to G1; `pred_edges` and what `CompletionStage` gives."""
+        """Draws and completes, with a gradient from the image to G1; as `CompletionStage`, and `pred_edges`."""
         pred_edges = predict_edges(self.networks["edge_generator"], batch)
         comp_edges = compose_edges(pred_edges, batch)
         if self.edge_source == "mixed":
@@ -226,7 +222,7 @@ class JointStage(CompletionStage):
         return {**self._paint(batch, comp_edges), "pred_edges": pred_edges}
 
     def discriminator_terms(self, batch: Tensors, predicted: Tensors) -> dict[str, Tensor]:
-        """What D2 minimises and, with `keep_edge_losses`, what D1 does."""
+        """The loss of D2 and, with `keep_edge_losses`, that of D1."""
         terms = super().discriminator_terms(batch, predicted)
         if self.edge_stage is not None:
             edge_terms = self.edge_stage.discriminator_terms(batch, predicted)
@@ -234,7 +230,7 @@ class JointStage(CompletionStage):
         return terms
 
     def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
-        """What G1 and G2 minimise together; see `CompletionStage`."""
+        """The unweighted losses of G1 and G2 by name; see `CompletionStage`."""
         terms = super().generator_terms(batch, predicted, mask_mean)
         if self.edge_stage is not None:
             edge_terms = self.edge_stage.generator_terms(batch, predicted, mask_mean)
@@ -242,12 +238,14 @@ class JointStage(CompletionStage):
         return terms
 
     def metrics(self, batch: Tensors, predicted: Tensors) -> dict[str, float]:
-        """PSNR of the composed picture; precision and recall of the lines in the hole."""
+        """PSNR of the composition; precision and recall of the lines in the hole."""
         precision, recall = edge_precision_recall(batch["edges"], predicted["pred_edges"], batch["mask"])
         return {**super().metrics(batch, predicted), "precision": precision.item(), "recall": recall.item()}
 
 
-STAGES: dict[str, type[EdgeStage] | type[CompletionStage]] = {
+Stage: TypeAlias = EdgeStage | CompletionStage
+
+STAGES: dict[str, type[Stage]] = {
     "edge": EdgeStage,
     "completion": CompletionStage,
     "joint": JointStage,
@@ -255,7 +253,7 @@ STAGES: dict[str, type[EdgeStage] | type[CompletionStage]] = {
 
 
 def predict_edges(edge_generator: nn.Module, batch: Tensors) -> Tensor:
-    """Equation 1: G1's lines `[N,1,H,W]`, drawn from the gray picture and lines with a hole, and the hints in it."""
+    """G1's lines `[N,1,H,W]`, drawn from masked gray, known lines and the hints in the hole."""
     masked_gray = blend(batch["gray"], 1, batch["mask"])
     masked_edges = batch["known_edges"] + batch["hints"]
     pred_edges: Tensor = edge_generator(masked_gray, masked_edges, batch["mask"], return_dict=False)[0]
@@ -263,17 +261,17 @@ def predict_edges(edge_generator: nn.Module, batch: Tensors) -> Tensor:
 
 
 def compose_edges(pred_edges: Tensor, batch: Tensors) -> Tensor:
-    """The known lines, and in the hole G1's and the hints, `[N,1,H,W]`, as the pipeline composes them."""
+    """G1's lines and the hints in the hole, the known lines elsewhere, `[N,1,H,W]`, as composed by the pipeline."""
     return blend(batch["known_edges"], torch.maximum(pred_edges, batch["hints"]), batch["mask"])
 
 
 def mix_edges(comp_edges: Tensor, batch: Tensors) -> Tensor:
-    """The true lines for the samples that are to be painted from them, `comp_edges` for the others: `[N,1,H,W]`."""
+    """The true lines for the samples of `from_true_edges`, `comp_edges` for the others, `[N,1,H,W]`."""
     return blend(comp_edges, batch["edges"], batch["from_true_edges"])
 
 
 def discriminator_term(discriminator: nn.Module, real: Tensor, fake: Tensor, form: losses.AdversarialForm) -> Tensor:
-    """D's loss on a real and a fake batch, which share one forward, and so one step of the norm's power iteration."""
+    """D's loss on a real and a fake batch, in one forward and so one step of the spectral norm's power iteration."""
     raw_map, _ = discriminator(torch.cat([real, fake]))  # [2N,1,h,w]
     real_map, fake_map = raw_map.chunk(2)
     return losses.discriminator_adversarial(real_map, fake_map, form)
@@ -281,9 +279,9 @@ def discriminator_term(discriminator: nn.Module, real: Tensor, fake: Tensor, for
 
 @contextmanager
 def frozen(discriminator: nn.Module) -> Iterator[nn.Module]:
-    """D as a judge only: it passes gradients on and takes none, and its spectral norm stands still.
+    """The discriminator without its own gradients and power iteration; gradients pass through to its input.
 
-    DistributedDataParallel is taken off, which has nothing to average here.
+    Unwrapped from DistributedDataParallel, which has no gradients to average here.
     """
     module = getattr(discriminator, "module", discriminator)
     module.requires_grad_(False).eval()

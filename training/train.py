@@ -6,13 +6,14 @@ import os
 import sys
 from pathlib import Path
 
-if __name__ == "__main__":  # run as a script, from wherever: its siblings are imported as `training.…`
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if __name__ == "__main__":  # run as a script: its siblings are imported as `training.…`, from anywhere
+    sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from accelerate import PartialState
 
 from edgeconnect_hf.hub import PushError
-from training.config import Stage, TrainingConfig, parse_config
+from training.config import Stage, TrainingConfig
+from training.flags import parse_training_config
 from training.trainer import NonFiniteError, Trainer
 
 logger = logging.getLogger(__name__)
@@ -21,8 +22,8 @@ logger = logging.getLogger(__name__)
 def train(config: TrainingConfig) -> None:
     """Trains one stage, or all three one after the other.
 
-    With `--stage all` the edge and completion stages write to `edge` and `completion` within `output_dir`, and each
-    stage starts from the one before. When resumed, finished stages are passed over.
+    With `--stage all`, the edge and completion stages write to `edge` and `completion` within `output_dir`, and each
+    stage starts from the result of the one before. A resumed run skips finished stages.
 
     Raises:
         ValueError, FileExistsError, NonFiniteError, PushError: see `Trainer`.
@@ -38,7 +39,7 @@ def train(config: TrainingConfig) -> None:
     }
     for stage, folder in folders.items():
         if config.resume_from_checkpoint is not None and (folder / "model_index.json").exists():
-            logger.info("The %s stage is finished in %s: passed over.", stage, folder)
+            logger.info("The %s stage is finished in %s: skipped.", stage, folder)
         else:
             stage_config = dataclasses.replace(
                 config, stage=stage, output_dir=str(folder), push_to_hub=config.push_to_hub and stage == "joint"
@@ -49,11 +50,11 @@ def train(config: TrainingConfig) -> None:
 
 
 def main() -> None:
-    """The command line: settings from the arguments, faults as a message and status 1."""
-    config = parse_config()
-    is_main = os.environ.get("RANK", "0") == "0"  # accelerate is not to be asked yet: it would miss the CPU flag
+    """The command line: reads the settings and trains; an error ends it with a message and status 1."""
+    config = parse_training_config()
+    is_main = os.environ.get("RANK", "0") == "0"  # asking accelerate this early would lose the CPU flag
     logging.basicConfig(level=logging.INFO if is_main else logging.ERROR, format="%(message)s")
-    logging.getLogger("accelerate").setLevel(logging.WARNING)  # tells of every file of a checkpoint otherwise
+    logging.getLogger("accelerate").setLevel(logging.WARNING)  # it logs every file of a checkpoint
     try:
         train(config)
     except (ValueError, FileExistsError, FileNotFoundError, NonFiniteError, PushError) as error:

@@ -1,4 +1,4 @@
-"""VGG19's features, on which the perceptual and the style loss rest (section 3.2)."""
+"""VGG19's features, for the perceptual and the style loss (the paper's section 3.2)."""
 
 import logging
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ PERCEPTUAL_LAYERS = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
 STYLE_LAYERS = ("relu2_2", "relu3_4", "relu4_4", "relu5_2")
 
 _DEPTHS = (2, 2, 4, 4, 4)  # convolutions in each block
-# torchvision numbers its layers, `features.0` and on, in this order
+# in torchvision's order, `features.0` and so on
 _LAYERS = [
     name
     for block, depth in enumerate(_DEPTHS, start=1)
@@ -26,15 +26,15 @@ logger = logging.getLogger(__name__)
 
 
 class VGG19Features(nn.Module):
-    """VGG19 (Simonyan and Zisserman, 2015) up to the deepest layer needed that the weights hold; frozen.
+    """VGG19 (Simonyan and Zisserman, 2015) up to the deepest needed layer in the weights; frozen.
 
     Args:
-        state (`dict[str, torch.Tensor]`): weights under torchvision's names, `features.0.weight` and so on. Layers that
-            it lacks are named in one warning and left out.
-        normalize (`bool`): normalise pictures as for ImageNet; the published code feeds them as they are.
+        state (`dict[str, torch.Tensor]`): weights under torchvision's names, `features.0.weight` and so on. Missing
+            layers are named in one warning and left out.
+        normalize (`bool`): normalise images as for ImageNet; the published code does not.
 
     Raises:
-        ValueError: no layer for the style loss is there.
+        ValueError: the weights hold no layer of the style loss.
     """
 
     mean: Tensor
@@ -46,7 +46,7 @@ class VGG19Features(nn.Module):
         self.register_buffer("mean", torch.tensor(_IMAGENET_MEAN).view(1, 3, 1, 1), persistent=False)
         self.register_buffer("std", torch.tensor(_IMAGENET_STD).view(1, 3, 1, 1), persistent=False)
         wanted = [name for name in _LAYERS if name in PERCEPTUAL_LAYERS or name in STYLE_LAYERS]
-        self.layers = nn.ModuleDict()  # each goes from one wanted layer to the next
+        self.layers = nn.ModuleDict()  # each leads from one wanted layer to the next
         between: list[nn.Module] = []
         for index, name in enumerate(_LAYERS[: _LAYERS.index(wanted[-1]) + 1]):
             if name.startswith("conv"):
@@ -61,14 +61,14 @@ class VGG19Features(nn.Module):
         missing = [name for name in wanted if name not in self.layers]
         if STYLE_LAYERS[0] in missing:
             raise ValueError(
-                f"the VGG19 weights must hold `features.0.weight` to `features.7.weight` at least, got {sorted(state)}."
+                f"the VGG19 weights must hold at least `features.0.weight` to `features.7.weight`, got {sorted(state)}."
             )
         if missing:
             logger.warning("The VGG19 weights do not hold %s: left out of the losses.", ", ".join(missing))
         self.requires_grad_(False).eval()
 
     def forward(self, image: Tensor, layers: Sequence[str] = (*PERCEPTUAL_LAYERS, *STYLE_LAYERS)) -> dict[str, Tensor]:
-        """Features of those of `layers` that are held, by name. What lies behind the deepest is not computed.
+        """Features of those of `layers` that the weights hold, by name. Deeper layers are not computed.
 
         Args:
             image (`torch.Tensor`): `[N,3,H,W]` RGB in [0,1].
@@ -79,7 +79,7 @@ class VGG19Features(nn.Module):
         """
         hidden = (image - self.mean) / self.std if self.normalize else image
         held = [name for name in self.layers if name in layers]
-        features = {}
+        features: dict[str, Tensor] = {}
         for name, layer in self.layers.items():
             if len(features) == len(held):
                 break
@@ -96,15 +96,15 @@ def _conv(weight: Tensor, bias: Tensor) -> nn.Conv2d:
 
 
 def load_vgg(weights: str, normalize: bool) -> VGG19Features:
-    """VGG19 from a local safetensors file or, if there is no such file, from a model on the Hub.
+    """VGG19 from a local safetensors file or, if there is no such file, a Hub model.
 
     Args:
         weights (`str`): path, or Hub model with torchvision's names in `model.safetensors` (`timm/vgg19.tv_in1k`).
         normalize (`bool`): see `VGG19Features`.
 
     Raises:
-        FileNotFoundError: there is no such file and, unless `weights` looks like one, no such model.
-        ValueError: the file is no safetensors file, or lacks the first layers.
+        FileNotFoundError: there is neither such a file nor such a model.
+        ValueError: the file is not a safetensors file, or lacks the first layers.
     """
     path = Path(weights)
     if path.suffix == ".safetensors" and not path.is_file():
@@ -112,12 +112,12 @@ def load_vgg(weights: str, normalize: bool) -> VGG19Features:
     if not path.is_file():
         try:
             path = Path(hf_hub_download(weights, "model.safetensors"))
-        except (OSError, ValueError) as error:  # what the Hub says names neither the setting nor a mistyped file
+        except (OSError, ValueError) as error:  # the Hub's message names neither the setting nor files
             raise FileNotFoundError(
-                f"`vgg_weights` is {weights!r}, which is no file here and no model that the Hub gives: {error}"
+                f"`vgg_weights` is {weights!r}, which is neither a local file nor a model on the Hub: {error}"
             ) from error
     try:
         state = load_file(path)
     except SafetensorError as error:
-        raise ValueError(f"`vgg_weights` {str(path)!r} is no safetensors file: {error}") from error
+        raise ValueError(f"`vgg_weights` {str(path)!r} is not a safetensors file: {error}") from error
     return VGG19Features(state, normalize)

@@ -1,4 +1,4 @@
-"""The pictures of an evaluation, and the holes made in them: the same for every method."""
+"""The images of an evaluation and their holes: the same for every method."""
 
 import hashlib
 import zlib
@@ -8,24 +8,24 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from training.config import TrainingConfig
-from training.data import load_folder
-from training.masks import irregular_mask, rectangle_mask
-from training.samples import SampleMaker, draw_hints
+from training.config import DataConfig
+from training.data.masks import irregular_mask, rectangle_mask
+from training.data.rows import load_folder
+from training.data.samples import SampleMaker, draw_hints
 
-SMALLEST_HOLE = 0.01  # of the picture, where holes from 0 % are asked for
+SMALLEST_HOLE = 0.01  # share of the image, for hole sizes that start at 0 %
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A whole picture: `picture` `[S,S,3]` uint8 RGB, and its lines `edges` `[S,S]` uint8 in {0,255}."""
+    """A whole image: `picture` `[S,S,3]` uint8 RGB, and its lines `edges` `[S,S]` uint8 in {0,255}."""
 
     picture: npt.NDArray[np.uint8]
     edges: npt.NDArray[np.uint8]
 
 
 class Samples:
-    """A folder's pictures by number, as the trainer validates on them: the middle square, resized.
+    """A folder's images by number, as in the trainer's validation: the middle square, resized.
 
     Args:
         dataset (`str`): the folder, or one with a folder `validation` in it.
@@ -33,18 +33,18 @@ class Samples:
         sigma (`float`): Canny's.
 
     Attributes:
-        names (`list[str]`): of the pictures, each unlike the others, and fit for a file.
+        names (`list[str]`): of the images, unique and valid as file names.
     """
 
     def __init__(self, dataset: str, resolution: int, sigma: float):
-        settings = TrainingConfig(train_data_dir=dataset, resolution=resolution, sigma=sigma, max_train_steps=1)
+        settings = DataConfig(train_data_dir=dataset, resolution=resolution, sigma=sigma)
         self.rows = load_folder("dataset", dataset, "validation", settings)
         self.make_sample = SampleMaker(settings, for_validation=True)
         files = [row["image"]["path"] or "picture" for row in self.rows]
         self.names = [f"{number:04d}_{Path(file).stem}" for number, file in enumerate(files)]
 
     def fingerprint(self) -> str:
-        """Twelve letters that differ when a picture does."""
+        """Twelve hex digits that identify the images."""
         digest = hashlib.sha256()
         for row in self.rows:
             value = row["image"]
@@ -52,13 +52,13 @@ class Samples:
         return digest.hexdigest()[:12]
 
     def read(self, number: int) -> Sample:
-        sample = self.make_sample(self.rows[number], np.random.default_rng(0))  # its mask is not used
+        sample = self.make_sample(self.rows[number], np.random.default_rng(0))  # the mask is not used
         return Sample(sample["image"].permute(1, 2, 0).numpy(), sample["edges"][0].numpy())
 
 
 @dataclass(frozen=True)
 class Example:
-    """A picture with a hole.
+    """An image with a hole.
 
     Args:
         picture (`np.ndarray`): `[S,S,3]` uint8 RGB, whole.
@@ -74,13 +74,13 @@ class Example:
 
 
 def with_hole(sample: Sample, masks: str, hole: tuple[int, int], rng: np.random.Generator) -> Example:
-    """A hole of the wanted size, and hints to its lines, in a picture.
+    """A sample with a hole of the wanted size, and with hints to the lines in it.
 
     Args:
-        sample (`Sample`): the picture.
+        sample (`Sample`): the image.
         masks (`str`): `"irregular"` or `"rectangle"`.
-        hole (`tuple[int, int]`): percents between which the hole's part of the picture lies.
-        rng (`np.random.Generator`): where the chance comes from.
+        hole (`tuple[int, int]`): smallest and largest share of the hole in percent.
+        rng (`np.random.Generator`): source of randomness.
     """
     size = sample.picture.shape[0]
     low, high = (percent / 100 for percent in hole)
@@ -88,13 +88,13 @@ def with_hole(sample: Sample, masks: str, hole: tuple[int, int], rng: np.random.
         mask = rectangle_mask(size, rng)
     else:
         mask = irregular_mask(size, rng, (max(low, SMALLEST_HOLE), high))
-    pixel = 1 / mask.size  # the wanted part is rounded to it
+    pixel = 1 / mask.size  # the wanted share is rounded to it
     if not low - pixel <= mask.mean() <= high + pixel:
-        raise RuntimeError(f"a mask covers {mask.mean():.2%} of the picture, outside {hole[0]}-{hole[1]} %.")
+        raise RuntimeError(f"a mask covers {mask.mean():.2%} of the image, outside {hole[0]}-{hole[1]} %.")
     hints = draw_hints(sample.edges, mask, rng)
     return Example(sample.picture, mask, sample.edges, hints)
 
 
 def chance(seed: int, name: str, hole: tuple[int, int]) -> np.random.Generator:
-    """The same for a picture and a hole size, whatever else is evaluated."""
+    """A random generator for an image and a hole size, independent of what else is evaluated."""
     return np.random.default_rng([seed, zlib.crc32(name.encode()), *hole])

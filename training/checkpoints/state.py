@@ -1,10 +1,11 @@
-"""What a run needs to continue bit for bit, and its files in a checkpoint: JSON and safetensors, nothing that executes.
+"""What a run needs to continue bit for bit, and its files in a checkpoint: JSON and safetensors, nothing executable.
 
-state.json              how far the run has come, and the scale of fp16's losses
-<network>.safetensors   weights of a network that is trained
-<player>_adam.safetensors   Adam's moments of a side of the game
-ema.safetensors         the moving average, with `use_ema`
-random_<process>.json   the random generators of each process
+state.json                     progress of the run, and the loss scale of fp16
+<network>.safetensors          weights of a trained network
+generator_adam.safetensors     Adam's moments of the generators
+discriminator_adam.safetensors Adam's moments of the discriminators
+ema.safetensors                the moving average, with `use_ema`
+random_<process>.json          the random generators of each process
 """
 
 import dataclasses
@@ -21,40 +22,40 @@ from accelerate import Accelerator
 from diffusers.training_utils import EMAModel
 from torch import Tensor, nn
 
-from training.checked_files import read_json, read_tensors, write_json, write_tensors
-from training.checkpoints import checkpoint_step, sealed_files
-from training.player import Player
-from training.random_state import get_random_state, set_random_state
+from training.checkpoints.files import read_json, read_tensors, write_json, write_tensors
+from training.checkpoints.folders import checkpoint_step, partial_folder, remove_old, seal, sealed_files
+from training.checkpoints.random_state import get_random_state, set_random_state
+from training.optimizer import ScheduledAdam
 
-_SCALE = ("scale", "_growth_tracker")  # what GradScaler changes; the rest are its settings
+_SCALE = ("scale", "_growth_tracker")  # the values that GradScaler changes; the others are settings
 _NAME = re.compile(r"state\.json|random_[0-9]+\.json|[a-z_]+\.safetensors")
-_LARGEST = 2**53  # whole number that every reader of JSON takes for what it is
+_LARGEST = 2**53  # whole number that every JSON reader represents exactly
 
 
 @dataclass
 class Progress:
-    """How far a run has come."""
+    """Progress of a run."""
 
     global_step: int = 0
     """Updates."""
     samples: int = 0
-    """Pictures, seen by all processes together."""
+    """Images seen by all processes together."""
     minutes: float = 0.0
-    """Over all resumed runs."""
+    """Training time over all resumed runs."""
     logged: dict[str, float] = field(default_factory=dict)
     """The last losses and metrics by name."""
 
 
 class RunState:
-    """The live state of a run, to be written to a checkpoint and read back.
+    """The live state of a run, written to a checkpoint and read back.
 
-    The learning rates and the average's warm-up are not part of it: they follow from the settings and `global_step`.
+    Learning rates and the warm-up of the moving average are not part of it: settings and `global_step` give them.
 
     Args:
         accelerator (`Accelerator`): of the run.
-        networks (`Mapping[str, nn.Module]`): the trained ones, free of what wraps them, so that another number of
-            processes can continue from them.
-        players (`Mapping[str, Player]`): those that take part.
+        networks (`Mapping[str, nn.Module]`): the trained networks, unwrapped, so that another number of processes can
+            continue from them.
+        optimizers (`Mapping[str, ScheduledAdam]`): of the generators and, if there are any, the discriminators.
         ema (`EMAModel`, *optional*): the moving average.
     """
 
@@ -62,25 +63,40 @@ class RunState:
         self,
         accelerator: Accelerator,
         networks: Mapping[str, nn.Module],
-        players: Mapping[str, Player],
+        optimizers: Mapping[str, ScheduledAdam],
         ema: EMAModel | None,
     ):
         self.accelerator = accelerator
         self.networks = networks
-        self.players = players
+        self.optimizers = optimizers
         self.ema = ema
         self.progress = Progress()
 
     def tensors(self) -> dict[str, dict[str, Tensor]]:
-        """All tensors, not copies of them, by file and name."""
+        """All tensors themselves, not copies, by file and name."""
         tensors: dict[str, dict[str, Tensor]] = {name: net.state_dict() for name, net in self.networks.items()}
-        tensors |= {f"{name}_adam": player.moments() for name, player in self.players.items()}
+        tensors |= {f"{name}_adam": optimizer.moments() for name, optimizer in self.optimizers.items()}
         if self.ema is not None:
             tensors["ema"] = {str(number): average for number, average in enumerate(self.ema.shadow_params)}
         return tensors
 
+    def find_non_finite(self) -> str | None:
+        """The name of a tensor with a value that is infinite or not a number; None if there is none."""
+        named = (pair for tensors in self.tensors().values() for pair in tensors.items())
+        return next((name for name, tensor in named if not torch.isfinite(tensor).all()), None)
+
+    def save(self, output_dir: Path, limit: int | None = None) -> None:
+        """Writes `checkpoint-N`, and removes old ones beyond `limit`. Called by all processes."""
+        step = self.progress.global_step
+        self.write(partial_folder(output_dir, step))
+        if self.accelerator.is_main_process:
+            seal(output_dir, step)
+            if limit is not None:
+                remove_old(output_dir, step, limit)
+        self.accelerator.wait_for_everyone()
+
     def write(self, folder: Path) -> None:
-        """Makes `folder` and writes the files. Called by all processes: each writes its own random state."""
+        """Creates `folder` and writes the files. Called by all processes: each writes its own random state."""
         if self.accelerator.is_main_process:
             folder.mkdir()
             scaler = self.accelerator.scaler
@@ -94,10 +110,10 @@ class RunState:
 
     @torch.no_grad()
     def read(self, checkpoint: Path) -> None:
-        """Takes the state from `checkpoint`. A process that the checkpoint does not know keeps its random state.
+        """Restores the state of `checkpoint`. A process without a random state in it keeps its own.
 
         Raises:
-            ValueError: a file is missing, not one of a checkpoint, or holds what this run cannot have; it is named.
+            ValueError: a file is missing, unknown, or does not match this run; the message names it.
         """
         files = self._check_files(checkpoint)
         path = checkpoint / "state.json"
@@ -105,12 +121,12 @@ class RunState:
         for name, tensors in self.tensors().items():
             for key, tensor in read_tensors(checkpoint / f"{name}.safetensors", tensors).items():
                 tensors[key].copy_(tensor)
-        for player in self.players.values():
-            player.go_to(self.progress.global_step)
+        for optimizer in self.optimizers.values():
+            optimizer.go_to(self.progress.global_step)
         if self.ema is not None:
             self.ema.optimization_step = self.progress.global_step
         scaler = self.accelerator.scaler
-        if scaler is not None and scale is not None:  # without one, a run that has turned to fp16 begins with its own
+        if scaler is not None and scale is not None:  # no scale: the run switched to fp16 and starts with its own
             scaler.load_state_dict({**scaler.state_dict(), **scale})
         if self._random_file in files:
             path = checkpoint / self._random_file
@@ -125,13 +141,13 @@ class RunState:
         return f"random_{self.accelerator.process_index}.json"
 
     def _check_files(self, checkpoint: Path) -> set[str]:
-        """The names of a checkpoint's files, if they are those of this run."""
+        """The names of a checkpoint's files, checked against what this run would write."""
         files = set(sealed_files(checkpoint))
         if "state.json" not in files:
             raise ValueError(
                 f"{str(checkpoint)!r} has no state.json: it is of an earlier version, which pickled its state, and "
-                "pickles are not read. Finish that run with the version that began it and start from its result with "
-                "`--pretrained_model_name_or_path`, or begin anew in another `output_dir`."
+                "pickles are not read. Finish that run with the version that started it and start from its result with "
+                "`--pretrained_model_name_or_path`, or start over in another `output_dir`."
             )
         if strays := sorted(name for name in files if not _NAME.fullmatch(name)):
             raise ValueError(f"{str(checkpoint)!r} holds {reprlib.repr(strays)}, which no run of this version writes.")
@@ -146,7 +162,7 @@ class RunState:
 
 
 def _to_progress(values: Any, step: int, path: Path) -> tuple[Progress, dict[str, Any] | None]:
-    """What state.json holds: the progress, and the scale of fp16's losses if there is one."""
+    """The content of state.json: the progress, and the loss scale of fp16 if there is one."""
     wanted = {setting.name for setting in dataclasses.fields(Progress)} | {"scaler"}
     if not isinstance(values, dict) or values.keys() != wanted:
         raise ValueError(f"{str(path)!r} must hold an object with the keys {sorted(wanted)} and no others.")

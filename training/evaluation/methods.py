@@ -1,4 +1,4 @@
-"""The ways to fill a hole that are compared: the pipeline, fed with various lines, and OpenCV's two methods."""
+"""The methods that are compared: the pipeline with several kinds of lines, and OpenCV's two methods."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ import numpy.typing as npt
 from PIL import Image
 
 from edgeconnect_hf import EdgeConnectPipeline
-from training.examples import Example
+from training.evaluation.holes import Example
 
-_OPENCV_RADIUS = 3  # pixels around each one that OpenCV's methods look at; its own samples use 3
+_OPENCV_RADIUS = 3  # pixels, as in OpenCV's samples
 
 
 @dataclass(frozen=True)
 class Repair:
-    """What a method made of an example.
+    """The result of a method.
 
     Args:
         picture (`np.ndarray`): `[S,S,3]` uint8 RGB.
@@ -30,7 +30,7 @@ class Repair:
 
 Method: TypeAlias = Callable[[Example], Repair]
 
-# What the pipeline is given beside picture and mask.
+# Further arguments of the pipeline.
 MODEL_METHODS: dict[str, Callable[[Example], dict[str, Any]]] = {
     "model": lambda example: {},
     "true_edges": lambda example: {"edges": Image.fromarray(example.edges)},
@@ -44,32 +44,28 @@ METHODS = (*MODEL_METHODS, *OPENCV_METHODS)
 
 
 def check_methods(methods: Sequence[str]) -> None:
-    """Raises a `ValueError` that names the methods which there are not, or that there is none."""
+    """Raises a `ValueError` if `methods` is empty or holds an unknown name."""
     unknown = [name for name in methods if name not in METHODS]
     if unknown or not methods:
-        raise ValueError(f"`methods` names {', '.join(unknown) or 'nothing'}; of {', '.join(METHODS)} some fit.")
+        raise ValueError(f"`methods` names {', '.join(unknown) or 'nothing'}, expected some of {', '.join(METHODS)}.")
 
 
 def pipeline_method(pipeline: EdgeConnectPipeline, name: str, sigma: float) -> Method:
-    """One of `MODEL_METHODS`, working on the whole picture.
+    """One of `MODEL_METHODS`, run on the whole image.
 
     Args:
         pipeline (`EdgeConnectPipeline`): the model.
-        name (`str`): which.
+        name (`str`): of the method.
         sigma (`float`): Canny's, of the known lines.
     """
 
     def repair(example: Example) -> Repair:
-        arguments = MODEL_METHODS[name](example)
-        result = pipeline(
-            Image.fromarray(example.picture),
-            Image.fromarray(example.mask),
-            strategy="original",
-            **({} if "edges" in arguments else {"sigma": sigma}),
-            **arguments,
-        )
-        drawn = None if "edges" in arguments else np.asarray(result.edges[0])
-        return Repair(np.asarray(result.images[0]), drawn)
+        arguments: dict[str, Any] = {"strategy": "original", **MODEL_METHODS[name](example)}
+        draws = "edges" not in arguments
+        if draws:
+            arguments["sigma"] = sigma
+        result = pipeline(Image.fromarray(example.picture), Image.fromarray(example.mask), **arguments)
+        return Repair(np.asarray(result.images[0]), np.asarray(result.edges[0]) if draws else None)
 
     return repair
 
@@ -79,13 +75,14 @@ def opencv_method(name: str) -> Method:
 
     def repair(example: Example) -> Repair:
         hole = example.mask.astype(np.uint8)
-        return Repair(cv2.inpaint(example.picture, hole, _OPENCV_RADIUS, OPENCV_METHODS[name]))
+        picture = cv2.inpaint(example.picture, hole, _OPENCV_RADIUS, OPENCV_METHODS[name])
+        return Repair(np.asarray(picture, np.uint8))
 
     return repair
 
 
 def line_segments(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """The lines of OpenCV's line segment detector, a pixel wide, in place of Canny's.
+    """The lines of OpenCV's line segment detector, one pixel wide.
 
     Args:
         picture (`np.ndarray`): `[S,S,3]` uint8 RGB.

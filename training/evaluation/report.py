@@ -1,4 +1,4 @@
-"""What an evaluation found: means by hole size and method, as rows, as Markdown, and as a grid of pictures."""
+"""Results of an evaluation: means by hole size and method, as rows, as Markdown, and as an image grid."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ _TITLE_HEIGHT = 18  # pixels
 
 
 def picture_row(results: Sequence[Mapping[str, Any]]) -> Row:
-    """Means of one method's results at one hole size; of the seconds, which the first call spoils, the median."""
+    """Means of one method's results at one hole size; of the seconds the median, as the first call is slow."""
     row: Row = {name: results[0][name] for name in _TEXT}
     row["pictures"] = len(results)
     row["hole_share"] = statistics.fmean(result["hole_share"] for result in results)
@@ -46,10 +46,10 @@ def picture_row(results: Sequence[Mapping[str, Any]]) -> Row:
 
 
 def line_row(results: Sequence[Mapping[str, Any]]) -> Row:
-    """G1's lines against the true ones, over the holes of all pictures together, and what an all-ones map would score.
+    """G1's lines against the true ones, over the holes of all images together, and the scores of an all-ones map.
 
     Args:
-        results: with the line pixels in the hole (`line_hits`, `lines_drawn`, `lines_true`) and the `hole_pixels`.
+        results: numbers of line pixels in the hole (`line_hits`, `lines_drawn`, `lines_true`) and of `hole_pixels`.
     """
     hits, drawn, true, pixels = (
         sum(result[name] for result in results) for name in ("line_hits", "lines_drawn", "lines_true", "hole_pixels")
@@ -66,10 +66,10 @@ def line_row(results: Sequence[Mapping[str, Any]]) -> Row:
 
 
 def markdown_report(report: Mapping[str, Any]) -> str:
-    """The tables of an evaluation under a line that says of what they are.
+    """The tables of an evaluation, with its settings in the first line.
 
     Args:
-        report: its `settings`, and the rows `table` and `lines`, of which the latter may be none.
+        report: `settings` and the rows `table` and `lines`; the latter may be empty.
     """
     settings = report["settings"]
     text = (
@@ -83,7 +83,7 @@ def markdown_report(report: Mapping[str, Any]) -> str:
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """Rows of one kind as a Markdown table; what they have no heading for is left out."""
+    """Rows of one kind as a Markdown table of the columns in `_HEADINGS`."""
     columns = [name for name in _HEADINGS if name in rows[0]]
     lines = [[_HEADINGS[name] for name in columns], ["---" if name in _TEXT else "---:" for name in columns]]
     lines += [[_cell(name, row[name]) for name in columns] for row in rows]
@@ -95,10 +95,10 @@ def _cell(name: str, value: Any) -> str:
 
 
 def picture_grid(columns: Mapping[str, Sequence[npt.NDArray[np.uint8]]]) -> Image.Image:
-    """Pictures side by side under their titles.
+    """Images side by side under their titles.
 
     Args:
-        columns: title -> pictures from top to bottom, `[S,S,3]` or `[S,S]` uint8, all of one size.
+        columns: title -> images from top to bottom, `[S,S,3]` or `[S,S]` uint8, all of one size.
     """
     size = next(iter(columns.values()))[0].shape[0]
     rows = len(next(iter(columns.values())))

@@ -1,7 +1,7 @@
-"""Tables by hole size: `python training/evaluate.py --dataset FOLDER --methods model,true_edges,telea` (see README.md).
+"""Metrics of several methods by hole size: `python training/evaluation/evaluate.py --dataset FOLDER` (see README.md).
 
-Every method gets the same pictures with the same holes. Each result is kept in `--output_dir` as soon as it is there:
-a run that was stopped, or is asked for more methods, models or hole sizes, computes only what is missing.
+Every method gets the same images with the same holes. Each result is saved to `--output_dir` at once: a run that was
+stopped, or that is repeated with more methods, models or hole sizes, computes only the missing results.
 """
 
 import hashlib
@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
-if __name__ == "__main__":  # run as a script, from wherever: its siblings are imported as `training.…`
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if __name__ == "__main__":  # run as a script: its siblings are imported as `training.…`, from anywhere
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 import numpy as np
 import numpy.typing as npt
@@ -23,10 +23,11 @@ from torch import nn
 from tqdm import tqdm
 
 from edgeconnect_hf import EdgeConnectPipeline
-from training.evaluation_config import Bin, EvaluationConfig, parse_config
-from training.examples import Example, Samples, chance, with_hole
-from training.methods import MODEL_METHODS, Method, opencv_method, pipeline_method
-from training.metrics import (
+from training.data.samples import UnreadableRowError, to_bytes
+from training.evaluation.config import Bin, EvaluationConfig, parse_config
+from training.evaluation.holes import Example, Samples, chance, with_hole
+from training.evaluation.methods import MODEL_METHODS, Method, opencv_method, pipeline_method
+from training.evaluation.metrics import (
     DISTANCE_LAYERS,
     FrechetDistance,
     Protocol,
@@ -35,31 +36,30 @@ from training.metrics import (
     picture_scores,
     thin,
 )
-from training.picture_folder import PictureFolder
-from training.report import Row, line_row, markdown_report, picture_grid, picture_row
-from training.results_file import ResultsFile
-from training.samples import UnreadableRowError, to_bytes
+from training.evaluation.picture_folder import PictureFolder
+from training.evaluation.report import Row, line_row, markdown_report, picture_grid, picture_row
+from training.evaluation.results_file import ResultsFile
 from training.vgg import VGG19Features, load_vgg
 
 NO_MODEL = ""  # the model of a method that has none
-HIGHEST_PSNR = 100.0  # decibels; what a faultless picture, whose PSNR is infinite, counts as in a mean
+HIGHEST_PSNR = 100.0  # decibels; for perfect images, whose PSNR is infinite, in a mean
 
 MethodKey: TypeAlias = tuple[str, str]  # method, model
 
 
 def evaluate(config: EvaluationConfig) -> dict[str, Any]:
-    """Computes what is missing; writes `evaluation.json`, `evaluation.md` and a `grid_LOW-HIGH.png` for each hole size.
+    """Computes missing results; writes `evaluation.json`, `evaluation.md` and a `grid_LOW-HIGH.png` for each hole size.
 
     Returns:
-        What is in `evaluation.json`: `settings`, `table` (a row for each hole size and method) and `lines` (the same
-        for G1's lines).
+        The content of `evaluation.json`: `settings`, `table` (a row for each hole size and method) and `lines` (the
+        same for G1's lines).
 
     Raises:
-        ValueError: the folder of results has other settings, the data set holds no pictures, a model does not fit or
-            is nowhere, VGG19's weights end too early, or the Inception weights for FID cannot be had.
-        UnreadableRowError: a picture cannot be decoded.
+        ValueError: `output_dir` holds results of other settings, the data set holds no images, a model cannot be
+            loaded, VGG19's weights lack a layer, or the Inception weights for FID are not available.
+        UnreadableRowError: an image cannot be decoded.
     """
-    # 1. The methods, the pictures, and what was computed before.
+    # 1. The methods, the images, and earlier results.
     device = "cuda" if torch.cuda.is_available() else "cpu"
     pipelines = {name: _load_pipeline(name, model).to(device) for name, model in config.models.items()}
     methods = dict(_methods(config, pipelines))
@@ -78,7 +78,7 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
     results = ResultsFile(config.output_dir, settings)
     pictures = PictureFolder(Path(config.output_dir) / "pictures")
 
-    # 2. Picture by picture, hole by hole, the methods that are missing.
+    # 2. The missing methods, image by image and hole by hole.
     total = len(samples.names) * len(config.bins) * len(methods)
     with tqdm(total=total, desc="evaluation", unit="result") as progress:
         for number, name in enumerate(samples.names):
@@ -104,7 +104,7 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
                     results.add({**key_fields, **figures})
                     progress.update()
 
-    # 3. Means, tables, pictures.
+    # 3. Means, tables, grids.
     report = {"settings": settings, **_rows(config, list(methods), samples.names, results, pictures, fid)}
     folder = Path(config.output_dir)
     (folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
@@ -128,7 +128,7 @@ def _load_pipeline(name: str, model: str) -> Any:
 def _load_vgg(weights: str) -> VGG19Features:
     vgg = load_vgg(weights, normalize=True)
     if missing := [name for name in DISTANCE_LAYERS if name not in vgg.layers]:
-        raise ValueError(f"`vgg_weights` {weights!r} do not hold {', '.join(missing)}; weights up to conv3_4 fit.")
+        raise ValueError(f"`vgg_weights` {weights!r} lack {', '.join(missing)}, expected weights up to conv3_4.")
     return vgg
 
 
@@ -144,11 +144,11 @@ def _methods(
 
 
 def _networks(pipeline: EdgeConnectPipeline) -> list[nn.Module]:
-    return [network for network in pipeline.components.values() if network is not None]
+    return [network for network in pipeline.components.values() if isinstance(network, nn.Module)]
 
 
 def fingerprint(*networks: nn.Module) -> str:
-    """Twelve letters that differ when a weight does."""
+    """Twelve hex digits that identify the weights."""
     digest = hashlib.sha256()
     for network in networks:
         for name, tensor in network.state_dict().items():
@@ -166,7 +166,7 @@ def _measure(
     vgg: VGG19Features | None,
     real_features: Mapping[str, torch.Tensor] | None,
 ) -> dict[str, Any]:
-    """Runs a method: its `picture`, its `lines` if G1 drew any, and figures by name."""
+    """Runs a method: its `picture`, its `lines` if G1 drew any, and metrics by name."""
     start = time.perf_counter()
     repair = method(example)
     seconds = time.perf_counter() - start
@@ -217,7 +217,8 @@ def _rows(
     table, lines = [], []
     for hole in map(_label, config.bins):
         for key in keys:
-            of_method = [results.results[(hole, *key, name)] for name in names]
+            result_keys = [(hole, *key, name) for name in names]
+            of_method = [results.results[result_key] for result_key in result_keys]
             row = picture_row(of_method)
             if fid is not None:
                 row["fid"] = fid(pictures.batches(names, hole, _folder(key)))
@@ -228,7 +229,7 @@ def _rows(
 
 
 def _grid(keys: Sequence[MethodKey], names: Sequence[str], hole: Bin, pictures: PictureFolder) -> Image.Image:
-    """The original, what was left of it, what each method made of it, and G1's lines."""
+    """Columns of originals, masked images, each method's results, and G1's lines."""
     columns = {"original": ("original",), "masked": (_label(hole), "masked")}
     columns |= {_folder(key): (_label(hole), _folder(key)) for key in keys}
     drawn = {_lines_folder(key): (_label(hole), _lines_folder(key)) for key in keys}
@@ -249,7 +250,7 @@ def _lines_folder(key: MethodKey) -> str:
 
 
 def main() -> None:
-    """The command line: settings from the arguments, the tables printed, faults as a message and status 1."""
+    """The command line: prints the tables; an error ends it with a message and status 1."""
     config = parse_config()
     try:
         report = evaluate(config)

@@ -1,4 +1,4 @@
-"""One row of a data set -> one training sample: decode, crop, mirror, find the lines, draw the hole and the hints."""
+"""From a row of a data set to a training sample: decode, crop, mirror, find lines, draw the hole and the hints."""
 
 import io
 import math
@@ -16,20 +16,20 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from edgeconnect_hf.edges import canny, to_gray
-from training.config import TrainingConfig
-from training.masks import MaskFolder, MaskMixture, irregular_mask
-from training.picture_modes import to_mode
+from training.config import DataConfig
+from training.data.masks import MaskFolder, MaskMixture, irregular_mask
+from training.data.picture_modes import to_mode
 
-RANDOM_SIGMA = (1.0, 4.0)  # pixels; `sigma` 0 draws from it
+RANDOM_SIGMA = (1.0, 4.0)  # pixels; for `sigma` 0
 
 
 class UnreadableRowError(Exception):
-    """A picture of a row is missing or cannot be decoded; the message says which and why."""
+    """An image of a row is missing or cannot be decoded; the message says which and why."""
 
 
 @dataclass(frozen=True)
 class Crop:
-    """A part of a picture, in shares of its width and height, to be mirrored left to right or not."""
+    """A part of an image, in shares of its width and height, optionally mirrored left to right."""
 
     left: float
     top: float
@@ -39,28 +39,28 @@ class Crop:
 
 
 class SampleMaker:
-    """Makes of a row and a source of chance the tensors of one sample.
+    """Makes the tensors of one sample from a row and a random generator.
 
-    `image` is the picture, `gray` the same in gray, `edges` its lines, `mask` the hole, `hints` what of the lines in it
-    is shown to G1, and `known_edges` the lines around it as the pipeline finds them, which cannot look into the hole:
-    near its border they differ from `edges`, whose smoothing has seen what G1 is to guess.
+    `image` is the RGB image, `gray` the same in gray, `edges` its lines, `mask` the hole, `hints` the lines in the hole
+    that G1 is shown, and `known_edges` the lines around the hole as the pipeline finds them, without looking into it:
+    near its border they differ from `edges`, whose smoothing includes the pixels of the hole.
 
-    `from_true_edges` says whether a stage with the `edge_source` mixed is to paint this sample from `edges`: half of
-    the samples by chance, in validation none.
+    `from_true_edges` says whether a stage with `edge_source` mixed paints this sample from `edges`: a random half of
+    the samples, in validation none.
 
-    All but `gray` are bytes, of which 255 stands for 1: a quarter of what a worker would have to send as floats.
+    All but `gray` are bytes, 255 for 1: a quarter of the size of floats to send from a worker.
 
-    A mask from a column or a folder that has no hole (the crop may have missed it) is replaced by an irregular one.
+    A mask without a hole (from a column or a folder, after cropping) is replaced by an irregular one.
 
     Args:
-        config (`TrainingConfig`): its data settings.
-        for_validation (`bool`): crop in the middle, do not mirror, show no hints, mix in no true lines, and take 2 for
-            a random `sigma`.
+        config (`DataConfig`): the data settings.
+        for_validation (`bool`): crop in the middle, do not mirror, show no hints, use no true lines for `edge_source`
+            mixed, and 2 for a random `sigma`.
     """
 
-    def __init__(self, config: TrainingConfig, for_validation: bool = False):
+    def __init__(self, config: DataConfig, for_validation: bool = False):
         if config.edge_column is not None and config.sigma == -1:
-            raise ValueError(f"`edge_column` is {config.edge_column!r}, but `sigma` -1 means no lines at all.")
+            raise ValueError(f"`edge_column` is {config.edge_column!r}, but `sigma` -1 disables the lines.")
         self.config = config
         self.crop = "center" if for_validation and config.crop == "random" else config.crop
         self.flip = config.random_flip and not for_validation
@@ -68,22 +68,17 @@ class SampleMaker:
         self.hint_probability = 0.0 if for_validation else config.hint_probability
         self.plain_probability = 0.0 if for_validation else config.plain_probability
         self.true_edges_probability = 0.0 if for_validation else 0.5
-        self.mask_mixture = MaskMixture(
-            config.mask_rectangle,
-            config.mask_half,
-            config.mask_irregular,
-            config.mask_external,
-            MaskFolder(config.mask_dataset) if config.mask_dataset is not None else None,
-        )
+        folder = MaskFolder(config.mask_dataset) if config.mask_dataset is not None else None
+        self.mask_mixture = MaskMixture(**config.mask_shares, folder=folder)
 
     def __call__(self, row: Mapping[str, Any], rng: np.random.Generator) -> dict[str, torch.Tensor]:
-        """One sample: `image` `[3,S,S]`, `gray` `[1,S,S]` float32 in [0,1], all others `[1,S,S]` but
-        `from_true_edges` `[1,1,1]`.
+        """One sample: `image` `[3,S,S]`, `gray` `[1,S,S]` float32 in [0,1], `from_true_edges` `[1,1,1]`, all others
+        `[1,S,S]`.
 
         Raises:
-            UnreadableRowError: a picture of the row cannot be decoded.
+            UnreadableRowError: an image of the row cannot be decoded.
         """
-        # 1. The picture, and what of it is shown.
+        # 1. The image, cropped.
         size = self.config.resolution
         with _decoding(row, self.config.image_column):
             picture = _open_picture(row[self.config.image_column])
@@ -96,7 +91,7 @@ class SampleMaker:
             image = draw_plain(size, rng)  # [S,S,3]
         gray = to_gray(np.divide(image, 255, dtype=np.float32))  # [S,S]
 
-        # 2. The hole, the lines, and what of the lines in the hole is shown.
+        # 2. The hole, the lines, and the hints.
         mask = self._make_mask(row, crop, rng)  # [S,S]
         edges = known_edges = np.zeros((size, size), np.uint8)
         if not is_plain:
@@ -106,9 +101,10 @@ class SampleMaker:
             hints = draw_hints(edges, mask, rng)
         from_true_edges = to_bytes(rng.random((1, 1)) < self.true_edges_probability)  # [1,1]
 
-        maps = {"gray": gray, "edges": edges, "known_edges": known_edges, "mask": to_bytes(mask), "hints": hints}
+        maps = {"edges": edges, "known_edges": known_edges, "mask": to_bytes(mask), "hints": hints}
         maps["from_true_edges"] = from_true_edges
-        sample = {"image": image.transpose(2, 0, 1)} | {name: array[None] for name, array in maps.items()}
+        sample: dict[str, npt.NDArray[Any]] = {"image": image.transpose(2, 0, 1), "gray": gray[None]}
+        sample |= {name: array[None] for name, array in maps.items()}
         return {name: torch.from_numpy(array) for name, array in sample.items()}
 
     def _draw_crop(self, size: tuple[int, int], rng: np.random.Generator) -> Crop:
@@ -118,7 +114,7 @@ class SampleMaker:
         width, height = size
         side, left, top = min(size), 0.5, 0.5
         if self.crop == "random":
-            # Not smaller than the samples: enlarged pictures are unsharp, which is not to be learnt.
+            # Not smaller than the samples: enlarged images are blurred.
             smallest = max(self.config.min_crop_scale * side, min(self.config.resolution, side))
             side = int(rng.integers(math.ceil(smallest), side, endpoint=True))
             left, top = rng.random(2)
@@ -133,7 +129,7 @@ class SampleMaker:
         mask: npt.NDArray[np.bool_],
         rng: np.random.Generator,
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
-        """All lines, and those known around the hole: Canny's; `edge_column`'s; or, thinned, where both see one."""
+        """All lines, and those known around the hole: Canny's, `edge_column`'s, or with `thin_edges` those of both."""
         sigma = rng.uniform(*RANDOM_SIGMA) if self.sigma == 0 else self.sigma
         if sigma == -1:
             nothing = np.zeros(gray.shape, np.uint8)
@@ -160,11 +156,11 @@ class SampleMaker:
 
 
 def draw_plain(size: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
-    """A wall or a sky without any lines: a gradient from one colour to another, with a little noise.
+    """An image without lines, like a wall or a sky: a colour gradient with a little noise.
 
     Args:
-        size (`int`): side of the picture in pixels.
-        rng (`np.random.Generator`): where the chance comes from.
+        size (`int`): side of the image in pixels.
+        rng (`np.random.Generator`): source of randomness.
 
     Returns:
         `[S,S,3]` RGB uint8.
@@ -182,19 +178,19 @@ def draw_plain(size: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
 def draw_hints(
     edges: npt.NDArray[np.uint8], mask: npt.NDArray[np.bool_], rng: np.random.Generator
 ) -> npt.NDArray[np.uint8]:
-    """Some of the lines in the hole, each whole, as a person's sketch would show some: from none of them to all.
+    """A random part of the lines in the hole, like a person's sketch: whole lines, from none to all.
 
     Args:
         edges (`np.ndarray`): `[H,W]` uint8, the true lines; those of at least 128 may be shown.
         mask (`np.ndarray`): `[H,W]` bool, True in the hole.
-        rng (`np.random.Generator`): where the chance comes from.
+        rng (`np.random.Generator`): source of randomness.
 
     Returns:
         `[H,W]` uint8, 0 outside the hole.
     """
     count, labels = cv2.connectedComponents(((edges >= 128) & mask).astype(np.uint8), connectivity=8)
     shown = rng.random(count) < rng.random()
-    shown[0] = False  # what is no line
+    shown[0] = False  # the background
     return edges * shown[labels]
 
 
@@ -205,24 +201,24 @@ def to_bytes(marked: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
 
 @contextmanager
 def _decoding(row: Mapping[str, Any], column: str) -> Iterator[None]:
-    """Turns a decoder's error into an `UnreadableRowError` that names the column and, where it has one, the file."""
+    """Turns a decoder's error into an `UnreadableRowError` that names the column and, if known, the file."""
     try:
         yield
-    except Exception as error:  # Pillow's decoders, and its reader of EXIF, may raise anything
+    except Exception as error:  # Pillow's image and EXIF decoders may raise anything
         value = row[column]
         path = value.get("path") if isinstance(value, Mapping) else None
         source = f"column {column!r}" if path is None else f"column {column!r}, {path}"
-        # Pillow's own message names a buffer's address.
-        what = "it is no picture of a known format" if isinstance(error, UnidentifiedImageError) else error
+        # Pillow's own message contains a memory address.
+        what = "it is not an image of a known format" if isinstance(error, UnidentifiedImageError) else error
         raise UnreadableRowError(f"{source}: {what}") from error
 
 
 def _open_picture(value: Any) -> Image.Image:
-    """An undecoded picture as `datasets` gives it, opened: its header is read, its pixels are not."""
+    """Opens an undecoded image of `datasets`: reads its header, not its pixels."""
     if isinstance(value, bytes):
         value = {"bytes": value}
     if not isinstance(value, Mapping) or (value.get("bytes") is None and value.get("path") is None):
-        raise ValueError(f"there is no picture, but {type(value).__name__}")
+        raise ValueError(f"expected an image, got {type(value).__name__}")
     if value.get("bytes") is not None:
         return Image.open(io.BytesIO(value["bytes"]))
     if "://" in value["path"]:  # streamed
@@ -232,9 +228,9 @@ def _open_picture(value: Any) -> Image.Image:
 
 
 def _upright_size(picture: Image.Image) -> tuple[int, int]:
-    """Width and height of a picture turned as its EXIF orientation says: 5 to 8 lay it on its side."""
+    """Width and height of an image after applying its EXIF orientation; 5 to 8 swap the two."""
     if picture.format == "TIFF":
-        picture.load()  # turns it, and takes the orientation away
+        picture.load()  # applies and removes the orientation
     on_its_side = picture.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     return (picture.height, picture.width) if on_its_side else picture.size
 
@@ -242,8 +238,8 @@ def _upright_size(picture: Image.Image) -> tuple[int, int]:
 def _read_crop(
     picture: Image.Image, crop: Crop, size: int, mode: str, resampling: Image.Resampling
 ) -> npt.NDArray[np.uint8]:
-    """Decode a picture, turn it upright, and bring `crop` of it to `[S,S,3]` (`mode` RGB) or `[S,S]` (L), uint8."""
-    # A JPEG is decoded at 1/2, 1/4 or 1/8 of its size where the crop then still has `size` pixels a side.
+    """Decodes an image, turns it upright, and resizes `crop` of it to `[S,S,3]` (`mode` RGB) or `[S,S]` (L), uint8."""
+    # A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if the crop still has `size` pixels a side.
     width, height = _upright_size(picture)
     scale = min(1.0, max(size / (crop.width * width), size / (crop.height * height)))
     picture.draft(None, (math.ceil(scale * picture.width), math.ceil(scale * picture.height)))

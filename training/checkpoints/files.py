@@ -1,4 +1,4 @@
-"""JSON and safetensors files that a stranger may have written: read as data, checked, never executed."""
+"""JSON and safetensors files from untrusted sources: read as data, checked, never executed."""
 
 import json
 import reprlib
@@ -12,14 +12,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-MAX_JSON_BYTES = 2**20  # ours have 25 KB
+MAX_JSON_BYTES = 2**20  # ours take 25 KB
 
 
 def is_regular(path: Path) -> bool:
-    """Whether there is a plain file: no folder, no link, no device or pipe that reading would wait for."""
+    """Whether `path` is a plain file: not a folder, link, device, or pipe, on which reading would block."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
-    except (OSError, ValueError):  # the latter for a zero byte in the name
+    except (OSError, ValueError):  # ValueError for a null byte in the name
         return False
 
 
@@ -28,19 +28,19 @@ def write_json(path: Path, values: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds, of whatever type that is.
+    """The content of a JSON file, of any type.
 
     Raises:
-        ValueError: there is no such file, or it is too large, a link, or no JSON.
+        ValueError: the file is missing, too large, a link, or not JSON.
     """
     try:
         if not is_regular(path):
-            raise ValueError("it is no regular file")
+            raise ValueError("it is not a regular file")
         if path.stat().st_size > MAX_JSON_BYTES:
             raise ValueError(f"it is larger than {MAX_JSON_BYTES} bytes")
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ValueError(f"{str(path)!r} is not a JSON file that can be read: {error}.") from error
+        raise ValueError(f"{str(path)!r} cannot be read as JSON: {error}.") from error
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor]) -> None:
@@ -52,16 +52,16 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
 
     Args:
         path (`Path`): the file.
-        expected (`Mapping[str, torch.Tensor]`): float32 tensors of the names and shapes that it must hold.
+        expected (`Mapping[str, torch.Tensor]`): float32 tensors with the names and shapes that the file must hold.
 
     Raises:
-        ValueError: there is no such file, it is no safetensors file, it holds other tensors, or one is not finite.
+        ValueError: the file is missing, not a safetensors file, holds other tensors, or one that is not finite.
     """
     if not is_regular(path):
         raise ValueError(f"{str(path)!r} is not a regular file.")
     try:
         with safe_open(path, framework="pt") as file:
-            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # of tensors not yet read
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118  # tensors are not read yet
             for name in sorted(slices.keys() | expected.keys()):
                 found = (slices[name].get_dtype(), *slices[name].get_shape()) if name in slices else None
                 wanted = ("F32", *expected[name].shape) if name in expected else None
@@ -73,8 +73,8 @@ def read_tensors(path: Path, expected: Mapping[str, Tensor]) -> dict[str, Tensor
                     )
             tensors = {name: file.get_tensor(name) for name in expected}
     except (SafetensorError, OSError) as error:
-        raise ValueError(f"{str(path)!r} is not a safetensors file that can be read: {error}") from error
+        raise ValueError(f"{str(path)!r} cannot be read as safetensors: {error}") from error
     for name, tensor in tensors.items():
         if not torch.isfinite(tensor).all():
-            raise ValueError(f"{str(path)!r} holds {name!r} with values that are infinite or no number.")
+            raise ValueError(f"{str(path)!r} holds {name!r} with values that are infinite or not a number.")
     return tensors

@@ -1,11 +1,10 @@
-"""Canny's sigma against PSNR and feature distance, as in the paper: a plot and its figures.
+"""Ablation of Canny's sigma against PSNR and feature distance, as in the paper: a plot and its values.
 
-    python training/sigma_ablation.py --sigmas 0.5,1,2,4,6 --dataset FOLDER --output_dir runs/sigma …
+    python training/evaluation/sigma_ablation.py --sigmas 0.5,1,2,4,6 --dataset FOLDER --output_dir runs/sigma …
 
-Each sigma is an evaluation of its own in `output_dir/sigma_…`, with all the settings of `training/evaluate.py`.
+Each sigma is an evaluation of its own in `output_dir/sigma_…`; `evaluate.py` explains the settings.
 """
 
-import argparse
 import dataclasses
 import json
 import sys
@@ -13,15 +12,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-if __name__ == "__main__":  # run as a script, from wherever: its siblings are imported as `training.…`
-    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+if __name__ == "__main__":  # run as a script: its siblings are imported as `training.…`, from anywhere
+    sys.path[0] = str(Path(__file__).resolve().parents[2])
 
 from matplotlib.figure import Figure
 
-from training.evaluate import evaluate
-from training.evaluation_config import EvaluationConfig, make_parser, read_config
-from training.report import Row
-from training.samples import UnreadableRowError
+from training.data.samples import UnreadableRowError
+from training.evaluation.config import EvaluationConfig, make_evaluation_parser, read_config
+from training.evaluation.evaluate import evaluate
+from training.evaluation.report import Row
 
 _AXES = {"psnr": "PSNR, dB", "feature_distance": "VGG19 distance"}
 
@@ -30,7 +29,7 @@ def ablate(config: EvaluationConfig, sigmas: Sequence[float]) -> list[Row]:
     """Evaluates with each sigma; writes `sigma.json` and `sigma.png` to `output_dir`.
 
     Args:
-        config (`EvaluationConfig`): the other settings; its `sigma` is not used.
+        config (`EvaluationConfig`): all other settings; its `sigma` is not used.
         sigmas (`Sequence[float]`): Canny's Gaussians in pixels, above 0, at most 100.
 
     Returns:
@@ -52,7 +51,7 @@ def ablate(config: EvaluationConfig, sigmas: Sequence[float]) -> list[Row]:
 
 
 def plot(rows: Sequence[Row]) -> Figure:
-    """A line for each method and hole size over sigma, in one plot for each of the figures that the rows hold."""
+    """A line for each method and hole size over sigma, in one plot for each of PSNR and feature distance."""
     shown = [name for name in _AXES if name in rows[0]]
     figure = Figure(figsize=(5.5 * len(shown), 4.5), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
@@ -68,28 +67,25 @@ def plot(rows: Sequence[Row]) -> Figure:
 
 
 def main() -> None:
-    """The command line: `--sigmas`, and the settings of `training/evaluate.py`."""
-    parser = make_parser(
-        "sigma_ablation.py", "Canny's sigma against PSNR and feature distance (see training/README.md)."
+    """The command line: `--sigmas`, and the settings of `training/evaluation/evaluate.py` but `--sigma`."""
+    parser = make_evaluation_parser(
+        "sigma_ablation.py",
+        "Canny's sigma against PSNR and feature distance (see training/README.md).",
+        skip=["sigma"],
     )
-    parser.add_argument(
-        "--sigmas", type=_numbers, default="0.5,1,2,3,4,6", metavar="SIGMA,…", help="of Canny, in pixels"
-    )
+    parser.add_argument("--sigmas", default="0.5,1,2,3,4,6", metavar="SIGMA,…", help="of Canny, in pixels")
     settings = vars(parser.parse_args())
-    sigmas = settings.pop("sigmas")
+    text = settings.pop("sigmas")
+    try:
+        sigmas = [float(number) for number in text.split(",")]
+    except ValueError:
+        parser.error(f"`--sigmas` is {text!r}, expected a list of numbers such as 1,2,4.")
     config = read_config(parser, settings)
     try:
         ablate(config, sigmas)
     except (ValueError, FileNotFoundError, UnreadableRowError) as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
-    print(f"written: {Path(config.output_dir) / 'sigma.png'} and sigma.json")
-
-
-def _numbers(text: str) -> list[float]:
-    try:
-        return [float(number) for number in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no list of numbers; 1,2,4 fits.") from None
+    print(f"Wrote {Path(config.output_dir) / 'sigma.png'} and sigma.json.")
 
 
 if __name__ == "__main__":

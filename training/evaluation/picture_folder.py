@@ -1,4 +1,4 @@
-"""The pictures of an evaluation on disk, for a resumed run, for the grid, for FID, and for looking."""
+"""The images of an evaluation on disk: for resumed runs, the grid, FID, and inspection."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ class PictureFolder:
         self.root = Path(root)
 
     def path(self, *parts: str) -> Path:
-        """Where the picture named by the last of `parts` lies."""
+        """The path of an image: folders, then its name."""
         return self.root.joinpath(*parts[:-1]) / f"{parts[-1]}.png"
 
     def save(self, picture: npt.NDArray[np.uint8], *parts: str) -> None:
@@ -29,11 +29,11 @@ class PictureFolder:
         Image.fromarray(picture).save(self.path(*parts))
 
     def load(self, *parts: str) -> npt.NDArray[np.uint8]:
-        """Reads what `save` wrote."""
+        """Reads an image written by `save`."""
         with Image.open(self.path(*parts)) as picture:
             return np.array(picture)
 
     def batches(self, names: Sequence[str], *parts: str) -> Iterator[torch.Tensor]:
-        """Each of the pictures `names` in the folder `parts` as `[1,3,H,W]` uint8."""
+        """Each of the images `names` in the folder `parts` as `[1,3,H,W]` uint8."""
         for name in names:
             yield torch.from_numpy(self.load(*parts, name)).permute(2, 0, 1)[None]

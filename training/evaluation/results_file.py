@@ -1,4 +1,4 @@
-"""Results of an evaluation, kept one by one, so that a second run computes only what is missing."""
+"""Results of an evaluation, saved one by one, so that a second run computes only the missing ones."""
 
 import json
 from collections.abc import Mapping
@@ -11,12 +11,11 @@ KEY_FIELDS = ("hole", "method", "model", "picture")
 
 
 class ResultsFile:
-    """`results.jsonl`, a result a line, and `settings.json`, the settings that all of them share.
+    """`results.jsonl`, one result per line, and `settings.json`, the settings of all of them.
 
     Args:
-        folder (`str` or `Path`): where the two lie; made if need be.
-        settings (`Mapping`): name -> value, as JSON has them. A later run may have others beside them; those of the
-            same name must be the same.
+        folder (`str` or `Path`): folder of the two files; created if missing.
+        settings (`Mapping`): JSON values by name. A later run may add some, but not change any.
 
     Raises:
         ValueError: the folder holds results of other settings.
@@ -31,13 +30,13 @@ class ResultsFile:
             for name in settings:
                 if name in before and before[name] != settings[name]:
                     raise ValueError(
-                        f"`output_dir` {str(folder)!r} holds results with `{name}` {before[name]!r}, now it is "
-                        f"{settings[name]!r}; the same settings or another folder fit."
+                        f"`output_dir` {str(folder)!r} holds results with `{name}` {before[name]!r}, got "
+                        f"{settings[name]!r}: use the same settings or another folder."
                     )
             settings = {**before, **settings}
         settings_path.write_text(json.dumps(settings, indent=2) + "\n", encoding="utf-8")
         text = self.path.read_text(encoding="utf-8") if self.path.exists() else ""
-        whole = text[: text.rfind("\n") + 1]  # a run that was killed may have left half a line
+        whole = text[: text.rfind("\n") + 1]  # a killed run may have left half a line
         if whole != text:
             self.path.write_text(whole, encoding="utf-8")
         self.results: dict[Key, dict[str, Any]] = {}
@@ -45,7 +44,7 @@ class ResultsFile:
             self._keep(json.loads(line))
 
     def add(self, result: dict[str, Any]) -> None:
-        """Keeps a result: its `KEY_FIELDS`, each a string, and its figures."""
+        """Saves a result: its `KEY_FIELDS`, each a string, and its metrics."""
         with self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(result, allow_nan=False) + "\n")
         self._keep(result)

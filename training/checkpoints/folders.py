@@ -1,8 +1,8 @@
-"""Checkpoint folders that are either whole or passed over, whenever the power goes.
+"""Checkpoint folders that are either whole or skipped, whenever a run is interrupted.
 
 A checkpoint is written to a hidden folder, sealed with a list of its files and their hashes, flushed to disk, and then
-renamed to `checkpoint-N`. A folder whose files do not match its list is torn: it is named in a warning and not used.
-The hashes tell of accidents, not of attacks: whoever can change a file can change its hash.
+renamed to `checkpoint-N`. A folder whose files do not match its list is torn: a warning names it, and it is not used.
+The hashes detect accidents, not attacks: whoever can change a file can change its hash.
 """
 
 import hashlib
@@ -13,7 +13,7 @@ import reprlib
 import shutil
 from pathlib import Path
 
-from training.checked_files import is_regular, read_json, write_json
+from training.checkpoints.files import is_regular, read_json, write_json
 
 _SEAL = "files.json"
 _NAME = re.compile(r"checkpoint-(0|[1-9][0-9]*)")
@@ -22,12 +22,12 @@ logger = logging.getLogger(__name__)
 
 
 def partial_folder(output_dir: Path, step: int) -> Path:
-    """Where the files of `checkpoint-<step>` are written before it is sealed."""
+    """The folder in which `checkpoint-<step>` is written before it is sealed."""
     return output_dir / f".checkpoint-{step}.partial"
 
 
 def seal(output_dir: Path, step: int) -> Path:
-    """Turns the partial folder of `step` into `checkpoint-<step>`, in one move.
+    """Turns the partial folder of `step` into `checkpoint-<step>` with one rename.
 
     Returns:
         The checkpoint's folder.
@@ -38,7 +38,7 @@ def seal(output_dir: Path, step: int) -> Path:
     for path in (*partial.rglob("*"), partial):
         _flush(path)
     replaced = output_dir / f".checkpoint-{step}.replaced.partial"
-    if final.exists() or final.is_symlink():  # torn, or of a run that was turned back to an earlier checkpoint
+    if final.exists() or final.is_symlink():  # torn, or of a run resumed from an earlier checkpoint
         final.rename(replaced)
     partial.rename(final)
     _flush(output_dir)
@@ -47,10 +47,10 @@ def seal(output_dir: Path, step: int) -> Path:
 
 
 def sealed_files(checkpoint: Path) -> dict[str, str]:
-    """Names and SHA-256 of the files that a checkpoint is made of, whether they are there or not.
+    """Names and SHA-256 of the files of a checkpoint, whether they exist or not.
 
     Raises:
-        ValueError: there is no list of files, or it names none, or one that does not lie in the folder.
+        ValueError: the list of files is missing or empty, or names a file outside the folder.
     """
     hashes = read_json(checkpoint / _SEAL)
     if not isinstance(hashes, dict) or not hashes or not all(isinstance(value, str) for value in hashes.values()):
@@ -59,21 +59,23 @@ def sealed_files(checkpoint: Path) -> dict[str, str]:
     for name in hashes:
         path = folder / name
         if not path.is_relative_to(folder) or path.resolve() != path:  # `..`, an absolute path, a link
-            raise ValueError(f"{str(checkpoint / _SEAL)!r} names {reprlib.repr(name)}, which is no file of the folder.")
+            raise ValueError(
+                f"{str(checkpoint / _SEAL)!r} names {reprlib.repr(name)}, which is not a file in that folder."
+            )
     return hashes
 
 
 def is_whole(checkpoint: Path) -> bool:
-    """Whether every file of a checkpoint is there and as it was written."""
+    """Whether every file of a checkpoint exists and is unchanged."""
     try:
         hashes = sealed_files(checkpoint)
         return all(is_regular(checkpoint / name) and _hash(checkpoint / name) == hashes[name] for name in hashes)
-    except (OSError, ValueError, RuntimeError):  # the last for links in a circle, before Python 3.13
+    except (OSError, ValueError, RuntimeError):  # RuntimeError for circular links, before Python 3.13
         return False
 
 
 def find_checkpoints(output_dir: Path) -> list[Path]:
-    """All folders `checkpoint-N`, whole or torn, the oldest first. Links and files of that name are not ours."""
+    """All folders `checkpoint-N`, whole or torn, the oldest first; no links and files of that name."""
     return [path for path in _called_checkpoint(output_dir) if path.is_dir() and not path.is_symlink()]
 
 
@@ -83,24 +85,24 @@ def checkpoint_step(checkpoint: Path) -> int:
 
 
 def find_latest(output_dir: Path) -> Path | None:
-    """The newest whole checkpoint; torn ones are passed over with a warning each. None if there is none."""
+    """The newest whole checkpoint, or None; each torn one is skipped with a warning."""
     for checkpoint in reversed(find_checkpoints(output_dir)):
         if is_whole(checkpoint):
             return checkpoint
-        logger.warning("%s is torn (files are missing or changed): passed over.", checkpoint)
+        logger.warning("%s is torn (files are missing or changed): skipped.", checkpoint)
     return None
 
 
 def choose_checkpoint(output_dir: Path, wanted: str | None) -> Path | None:
-    """The checkpoint that a run continues from; None if it begins anew. Nothing is changed.
+    """The checkpoint that a run continues from; None if it starts over. Changes nothing.
 
     Args:
         output_dir (`Path`): the run's folder.
         wanted (`str`, *optional*): the setting `resume_from_checkpoint`.
 
     Raises:
-        ValueError: the wanted checkpoint is not there or torn, or all are, or a link or a file has the name of one.
-        FileExistsError: none is wanted, but there are some.
+        ValueError: the wanted checkpoint is missing or torn, all are torn, or a link or file has a checkpoint's name.
+        FileExistsError: `wanted` is None, but there are checkpoints.
     """
     checkpoints = find_checkpoints(output_dir)
     if strays := [path.name for path in _called_checkpoint(output_dir) if path not in checkpoints]:
@@ -117,26 +119,26 @@ def choose_checkpoint(output_dir: Path, wanted: str | None) -> Path | None:
         if latest is None and checkpoints:
             raise ValueError(
                 f"`resume_from_checkpoint` is 'latest', but all checkpoints in {str(output_dir)!r} are torn: "
-                f"{', '.join(path.name for path in checkpoints)}. Restore one, or begin anew in another `output_dir`."
+                f"{', '.join(path.name for path in checkpoints)}. Restore one, or start over in another `output_dir`."
             )
         if latest is None:
-            logger.info("No checkpoint in %s yet: beginning anew.", output_dir)
+            logger.info("No checkpoint in %s yet: starting from scratch.", output_dir)
         return latest
     checkpoint = Path(wanted).absolute()
     if not _NAME.fullmatch(checkpoint.name) or not is_whole(checkpoint):
         raise ValueError(
-            f"`resume_from_checkpoint` is {wanted!r}, which is no folder `checkpoint-N` of a run, or a torn one."
+            f"`resume_from_checkpoint` is {wanted!r}, expected 'latest' or a whole folder `checkpoint-N` of a run."
         )
     later = [path.name for path in checkpoints if checkpoint_step(path) > checkpoint_step(checkpoint)]
     if later:
-        logger.warning("%s are newer and stay, so 'latest' means them until this run has passed them.", later)
+        logger.warning("%s are newer and are kept: 'latest' means them until this run has passed them.", later)
     return checkpoint
 
 
 def remove_old(output_dir: Path, step: int, limit: int) -> None:
-    """Keeps the newest `limit` whole checkpoints up to `step`, which is one of them.
+    """Keeps the newest `limit` whole checkpoints up to and including `step`.
 
-    Later ones, of a run that was turned back, and torn ones are left alone.
+    Torn checkpoints are left alone, and so are later ones, of a run that was resumed from an earlier checkpoint.
     """
     up_to_now = [checkpoint for checkpoint in find_checkpoints(output_dir) if checkpoint_step(checkpoint) <= step]
     if len(up_to_now) > limit:
@@ -146,18 +148,18 @@ def remove_old(output_dir: Path, step: int, limit: int) -> None:
 
 
 def remove_partial(output_dir: Path) -> None:
-    """Removes what runs that were killed had begun to write."""
+    """Removes unfinished checkpoints of runs that were killed."""
     for partial in output_dir.glob(".checkpoint-*.partial"):
         _remove(partial)
 
 
 def _called_checkpoint(output_dir: Path) -> list[Path]:
-    """Whatever is called `checkpoint-N`, by N."""
+    """Everything with the name `checkpoint-N`, sorted by N."""
     return sorted((path for path in output_dir.glob("checkpoint-*") if _NAME.fullmatch(path.name)), key=checkpoint_step)
 
 
 def _remove(path: Path) -> None:
-    """Removes a folder, or a file or link, but nothing that a link leads to."""
+    """Removes a folder, file or link, but not the target of a link."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
@@ -173,7 +175,7 @@ def _hash(path: Path) -> str:
 
 
 def _flush(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on disk. (Windows cannot open folders; there it is skipped.)"""
+    """Waits until a file, or the names in a folder, are on disk. Skips folders on Windows, which cannot open them."""
     if path.is_dir() and os.name == "nt":
         return
     descriptor = os.open(path, os.O_RDONLY)

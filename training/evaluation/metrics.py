@@ -1,4 +1,4 @@
-"""How good a completion or a line drawing is, in numbers."""
+"""Metrics of completed images and of lines."""
 
 from collections.abc import Iterable, Mapping
 from typing import Literal, TypeAlias
@@ -11,11 +11,11 @@ from edgeconnect_hf.edges import GRAY_WEIGHTS
 
 Protocol: TypeAlias = Literal["usual", "published"]
 
-# Of VGG19's layers in training/vgg.py, those that both the full network and the file cut after conv3_4 hold.
+# Of VGG19's layers in training/vgg.py, those that a file cut after conv3_4 still holds.
 DISTANCE_LAYERS = ("relu1_1", "relu2_1", "relu2_2", "relu3_1", "relu3_4")
 
 
-# Pictures.
+# Images.
 
 
 def psnr(real: Tensor, fake: Tensor) -> Tensor:
@@ -25,18 +25,18 @@ def psnr(real: Tensor, fake: Tensor) -> Tensor:
         real, fake (`torch.Tensor`): `[N,C,H,W]` in [0,1].
 
     Returns:
-        A scalar in decibels; infinite if two pictures are equal.
+        A scalar in decibels; infinite if two images are equal.
     """
     return -10 * (real - fake).square().mean(dim=(1, 2, 3)).log10().mean()
 
 
 def picture_scores(real: Tensor, fake: Tensor, protocol: Protocol = "usual") -> dict[str, float]:
-    """L1, PSNR and SSIM of a completed picture against the original, known pixels included.
+    """L1, PSNR and SSIM of a completed image against the original, known pixels included.
 
     Args:
         real, fake (`torch.Tensor`): `[N,3,H,W]` RGB in [0,1]; both sides at least 51 for the published protocol.
         protocol (`str`): `"usual"`: over RGB, L1 as 100 E[|x - x'|], SSIM with its authors' Gaussian window.
-            `"published"`: what the published `scripts/metrics.py` computes: over gray, L1 as 100 sum |x - x'| /
+            `"published"`: as in the published `scripts/metrics.py`: over gray, L1 as 100 sum |x - x'| /
             sum(x + x'), SSIM with a flat window of 51.
 
     Returns:
@@ -46,43 +46,46 @@ def picture_scores(real: Tensor, fake: Tensor, protocol: Protocol = "usual") -> 
 
     if protocol == "usual":
         l1 = (real - fake).abs().mean()
-        window, margin = {"gaussian_kernel": True, "sigma": 1.5}, 5
+        window = 11
     else:
         weights = torch.tensor(GRAY_WEIGHTS, dtype=real.dtype, device=real.device).view(1, 3, 1, 1)
         real, fake = ((picture * weights).sum(dim=1, keepdim=True) for picture in (real, fake))  # [N,1,H,W]
         l1 = (real - fake).abs().sum() / (real + fake).sum().clamp(min=torch.finfo(real.dtype).tiny)  # may be black
-        window, margin = {"gaussian_kernel": False, "kernel_size": 51}, 25
-    _, ssim_map = structural_similarity_index_measure(fake, real, data_range=1.0, return_full_image=True, **window)
-    ssim = ssim_map[..., margin:-margin, margin:-margin].mean()  # of [N,C,H,W], where the window is in the picture
+        window = 51
+    _, ssim_map = structural_similarity_index_measure(
+        fake, real, gaussian_kernel=protocol == "usual", kernel_size=window, data_range=1.0, return_full_image=True
+    )
+    margin = window // 2
+    ssim = ssim_map[..., margin:-margin, margin:-margin].mean()  # of [N,C,H,W], where the window lies inside
     return {"l1": 100 * l1.item(), "psnr": psnr(real, fake).item(), "ssim": ssim.item()}
 
 
 def feature_distance(real_features: Mapping[str, Tensor], fake_features: Mapping[str, Tensor]) -> float:
     """VGG19 feature distance: mean over `DISTANCE_LAYERS` of E[|phi(x) - phi(x')|] / E[phi(x)]. Neither FID nor LPIPS.
 
-    The share of the layer's mean makes it independent of the layers' scale, so that weights scaled layer by layer
-    give the same figure.
+    Dividing by a layer's mean makes it independent of the layers' scale: weights rescaled layer by layer give the same
+    value.
 
     Args:
-        real_features, fake_features (`Mapping[str, torch.Tensor]`): what `VGG19Features` returns, `[N,C_i,h_i,w_i]`
-            each, none of them negative.
+        real_features, fake_features (`Mapping[str, torch.Tensor]`): results of `VGG19Features`, `[N,C_i,h_i,w_i]` each,
+            not negative.
 
     Returns:
-        0 for equal pictures, of the order of 1 for unrelated ones.
+        0 for equal images, of the order of 1 for unrelated ones.
     """
     pairs = [(real_features[name], fake_features[name]) for name in DISTANCE_LAYERS]
     return torch.stack([F.l1_loss(fake, real) / real.mean() for real, fake in pairs]).mean().item()
 
 
 class FrechetDistance:
-    """FID, the Fréchet distance between the original pictures and others. Few pictures give too high a distance.
+    """FID, the Fréchet distance between the original images and others. Few images give too high a distance.
 
     Args:
         features (`int` or `nn.Module`): 2048: the last pool of the standard Inception, which the package torch-fidelity
-            brings and downloads on first use. With a module that has `num_features`, it is not to be called FID.
+            downloads on first use. The distance of another module (with `num_features`) is not FID.
 
     Raises:
-        ValueError: the standard Inception is wanted and cannot be had.
+        ValueError: the standard Inception is wanted and not available.
     """
 
     def __init__(self, features: int | nn.Module = 2048):
@@ -93,16 +96,16 @@ class FrechetDistance:
         except (ImportError, OSError) as error:
             raise ValueError(
                 "`fid` needs the standard Inception weights, which the package torch-fidelity downloads (pip install "
-                f"torch-fidelity); without them, `vgg_weights` gives another distance: {error}"
+                f"torch-fidelity); `vgg_weights` gives another distance without them: {error}"
             ) from error
 
     def add_originals(self, pictures: Iterable[Tensor]) -> None:
-        """The pictures to compare with, `[N,3,H,W]` uint8 RGB."""
+        """The images to compare with, `[N,3,H,W]` uint8 RGB."""
         for batch in pictures:
             self.metric.update(batch, real=True)
 
     def __call__(self, pictures: Iterable[Tensor]) -> float:
-        """The distance of `pictures`, `[N,3,H,W]` uint8 RGB, from the originals; two at least of each."""
+        """The distance of `pictures`, `[N,3,H,W]` uint8 RGB, from the originals; at least two of each."""
         self.metric.reset()  # keeps the originals
         for batch in pictures:
             self.metric.update(batch, real=False)
@@ -119,17 +122,14 @@ def edge_precision_recall(edges: Tensor, pred_edges: Tensor, mask: Tensor) -> tu
         edges, pred_edges, mask (`torch.Tensor`): `[N,1,H,W]` in [0,1]; 1 in the mask marks the hole.
 
     Returns:
-        Two scalars in [0,1]. A share of nothing (no line drawn, no line to draw) counts as 0.
+        Two scalars in [0,1]; 0 where no line is drawn or none is true.
     """
     hits, drawn, true = count_edges(edges, pred_edges, mask)
     return hits / drawn.clamp(min=1), hits / true.clamp(min=1)
 
 
 def count_edges(edges: Tensor, pred_edges: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Line pixels in the hole that are both true and drawn, drawn, true: three whole numbers.
-
-    Arguments as in `edge_precision_recall`.
-    """
+    """Numbers of line pixels in the hole: both true and drawn, drawn, true. Arguments as in `edge_precision_recall`."""
     true, drawn = ((lines > 0.5) & (mask > 0.5) for lines in (edges, pred_edges))
     return (true & drawn).sum(), drawn.sum(), true.sum()
 
@@ -153,7 +153,7 @@ def thin(lines: Tensor) -> Tensor:
 
 
 def _outermost(lines: Tensor, first_pass: bool) -> Tensor:
-    """The pixels that a pass of Zhang and Suen takes away: `[N,1,H,W]` bool."""
+    """The pixels that a pass of Zhang and Suen removes: `[N,1,H,W]` bool."""
     height, width = lines.shape[-2:]
     padded = F.pad(lines, (1, 1, 1, 1))
     # The eight neighbours, clockwise from the upper one.

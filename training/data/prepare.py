@@ -1,17 +1,17 @@
-"""Rebuilds the photos that the released model was trained on: `python training/prepare_data.py --output_dir data`.
+"""Rebuilds the photos that the released model was trained on: `python training/data/prepare.py --output_dir data`.
 
-Two public sets are downloaded (or taken from `--facades` and `--flowers`, archives that are here already):
+Two public sets are downloaded (or read from the archives `--facades` and `--flowers`):
 
 - facades: street fronts of Saint Petersburg, github.com/Urban-Research-Lab/building-facades-advertising-dataset (CC0);
   its `img_7` is our `007.jpg`;
-- flowers: TensorFlow's `flower_photos` (CC BY 2.0), under their own names. Its `LICENSE.txt`, which says whom to
-  credit, is put beside them.
+- flowers: TensorFlow's `flower_photos` (CC BY 2.0), under their own names. Its `LICENSE.txt`, which lists the
+  photographers to credit, is copied beside them.
 
-`data_manifest.ini` says which of their pictures are used, for `train` or for `validation`. They are turned upright,
-made smaller to a short side of 512 and of 256 pixels (none is made larger), and saved as JPEG. By what filter the
-released model's were made smaller is not known: files come out alike, not equal byte for byte. So each is compared with
-its fingerprint in the manifest, the brightness of its four quarters. Pictures that are missing, left over or others are
-named, and end the program with status 1. `--check_only` compares a folder that is there.
+`data_manifest.ini` lists the photos that are used for `train` and for `validation`. They are turned upright, reduced to
+a short side of 512 and of 256 pixels (none is enlarged), and saved as JPEG. The filter that reduced the released
+model's photos is not known, so the files are similar, not equal byte for byte. Each is compared with its fingerprint in
+the manifest, the brightness of its four quarters. Photos that are missing, unlisted or different are listed, and end
+the program with status 1. `--check_only` only compares an existing folder.
 """
 
 import argparse
@@ -31,12 +31,12 @@ from PIL import Image, ImageOps
 MANIFEST = Path(__file__).with_name("data_manifest.ini")
 SPLITS = ("train", "validation")
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
-TOLERANCE = 3  # of 255: what another filter, size or JPEG quality changes in a quarter's brightness, and more
+TOLERANCE = 3  # of 255; another filter, size or JPEG quality changes a quarter's brightness by less
 
 
 @dataclass(frozen=True)
 class Source:
-    """A public data set: its archive, what is made of a picture, and what the file of a picture is called here."""
+    """A public data set: its archive, and how its photos are reduced, saved and named."""
 
     url: str
     short_side: int  # pixels
@@ -64,10 +64,10 @@ def main(command_line: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, allow_abbrev=False, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--output_dir", type=Path, default=Path("data"), help="by default `data`")
+    parser.add_argument("--output_dir", type=Path, default=Path("data"), help="default: data")
     for name in SOURCES:
-        parser.add_argument(f"--{name}", type=Path, metavar="ARCHIVE", help="its archive, instead of a download")
-    parser.add_argument("--check_only", action="store_true", help="make nothing, compare what is there")
+        parser.add_argument(f"--{name}", type=Path, metavar="ARCHIVE", help="its archive (default: download)")
+    parser.add_argument("--check_only", action="store_true", help="write nothing, compare an existing folder")
     arguments = parser.parse_args(command_line)
     manifest = read_manifest(MANIFEST)
     if not arguments.check_only:
@@ -75,25 +75,25 @@ def main(command_line: Sequence[str] | None = None) -> None:
             prepare(name, getattr(arguments, name), arguments.output_dir, manifest)
     faults = find_faults(arguments.output_dir, manifest)
     print(*faults, sep="\n", end="\n" if faults else "")
-    print(f"{sum(map(len, manifest.values()))} pictures in the manifest, {len(faults)} faults")
+    print(f"{sum(map(len, manifest.values()))} photos in the manifest, {len(faults)} faults")
     sys.exit(1 if faults else 0)
 
 
 def read_manifest(path: Path) -> dict[str, dict[str, str]]:
-    """`{"facades/train": {"001": fingerprint, …}, …}`. A picture is named by its file's stem up to the first `_`."""
+    """`{"facades/train": {"001": fingerprint, …}, …}`. A photo's name is its file's stem up to the first `_`."""
     manifest = configparser.ConfigParser()
     manifest.read_string(path.read_text(encoding="utf-8"))
     return {section: dict(manifest[section]) for section in manifest.sections()}
 
 
 def prepare(name: str, archive: Path | None, output_dir: Path, manifest: Mapping[str, Mapping[str, str]]) -> None:
-    """Writes the pictures of one set to `output_dir/name/train` and `validation`; those that it has not are left out.
+    """Writes the photos of one set to `output_dir/name/train` and `validation`; photos missing in it are left out.
 
     Args:
         name (`str`): facades or flowers.
         archive (`Path`, *optional*): its zip or tar file; downloaded by default.
-        output_dir (`Path`): where it goes.
-        manifest: as `read_manifest` gives it.
+        output_dir (`Path`): parent folder of the set.
+        manifest: the result of `read_manifest`.
     """
     source = SOURCES[name]
     (output_dir / name).mkdir(parents=True, exist_ok=True)
@@ -117,7 +117,7 @@ def prepare(name: str, archive: Path | None, output_dir: Path, manifest: Mapping
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """All files of a zip or tar file."""
+    """Extracts a zip or tar file into `folder`."""
     if zipfile.is_zipfile(archive):
         with zipfile.ZipFile(archive) as opened_zip:
             opened_zip.extractall(folder)
@@ -127,7 +127,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 def make_smaller(path: Path, short_side: int) -> Image.Image:
-    """A picture upright, as RGB, its short side at most `short_side` pixels."""
+    """A photo turned upright, as RGB, its short side at most `short_side` pixels."""
     with Image.open(path) as opened:
         picture = ImageOps.exif_transpose(opened).convert("RGB")
     scale = short_side / min(picture.size)
@@ -138,7 +138,7 @@ def make_smaller(path: Path, short_side: int) -> Image.Image:
 
 
 def find_faults(output_dir: Path, manifest: Mapping[str, Mapping[str, str]]) -> list[str]:
-    """What in a folder is not as the manifest says, a line for each picture."""
+    """Differences between a folder and the manifest, a line for each photo."""
     faults = []
     for section, fingerprints in manifest.items():
         found = {_key(path.stem): path for path in sorted((output_dir / section).glob("*.jpg"))}
@@ -147,7 +147,7 @@ def find_faults(output_dir: Path, manifest: Mapping[str, Mapping[str, str]]) -> 
             if key not in fingerprints:
                 faults.append(f"{section}: {path.name} is not in the manifest")
             elif not _alike(fingerprint(path), fingerprints[key]):
-                faults.append(f"{section}: {path.name} is another picture than the manifest's")
+                faults.append(f"{section}: {path.name} differs from the manifest's photo")
     return faults
 
 

@@ -1,0 +1,1 @@
+"""Data: from rows of a data set to batches of pictures, lines and holes."""

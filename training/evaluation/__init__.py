@@ -1,0 +1,1 @@
+"""Evaluation: methods compared on the same pictures with the same holes."""

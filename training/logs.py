@@ -1,0 +1,109 @@
+"""What a run shows of itself: progress bar, logged values, validation grids."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from PIL import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from edgeconnect_hf.hub.card import VALIDATION_GRID
+from training.checkpoints.state import Progress
+from training.config import TrainingConfig
+from training.stages import Stage
+
+logger = logging.getLogger(__name__)
+
+
+def check_tracker(report_to: str) -> None:
+    """Raises a `ValueError` if the tracker is not installed: accelerate would silently log nothing."""
+    if report_to != "none" and find_spec(report_to) is None:
+        raise ValueError(f"`report_to` is {report_to!r}, which is not installed.")
+
+
+class Logs:
+    """The logs of a run.
+
+    Args:
+        accelerator (`Accelerator`): of the run, with its trackers.
+        config (`TrainingConfig`): the run's settings.
+        progress (`Progress`): of the run; the last logged values are kept in it.
+    """
+
+    def __init__(self, accelerator: Accelerator, config: TrainingConfig, progress: Progress):
+        self.accelerator = accelerator
+        self.config = config
+        self.progress = progress
+        self.logged_at, self.logged_samples = time.monotonic(), progress.samples
+        self.bar: tqdm[None] | None = None
+
+    def start(self) -> None:
+        """Opens the trackers and the progress bar."""
+        processes, batch = self.accelerator.num_processes, self.config.train_batch_size
+        accumulated = self.accelerator.gradient_accumulation_steps
+        total = processes * batch * accumulated
+        logger.info(f"{total} images per update: processes {processes}, batch {batch}, accumulated {accumulated}.")
+        settings = {name: value for name, value in vars(self.config).items() if isinstance(value, int | float | str)}
+        self.accelerator.init_trackers("edgeconnect_hf", config=settings)
+        self.logged_at = time.monotonic()
+        self.bar = tqdm(
+            desc=self.config.stage,
+            initial=self.progress.global_step,
+            total=self.config.max_train_steps,
+            disable=not self.accelerator.is_main_process,
+        )
+
+    def advance(self) -> None:
+        """Moves the progress bar by one update."""
+        if self.bar is not None:
+            self.bar.update()
+
+    def log_update(self, values: Mapping[str, float], learning_rate: float) -> None:
+        """Logs losses and metrics of an update by name, and the speed since the last time."""
+        speed = (self.progress.samples - self.logged_samples) / (time.monotonic() - self.logged_at)
+        self.logged_at, self.logged_samples = time.monotonic(), self.progress.samples
+        shown = {**values, "pictures_per_second": speed}
+        if self.bar is not None:
+            self.bar.set_postfix({name: f"{value:.3g}" for name, value in shown.items()})
+        self.accelerator.log({**shown, "learning_rate": learning_rate}, step=self.progress.global_step)
+        self.progress.logged |= shown
+
+    def log_validation(self, batch: Mapping[str, Tensor], predicted: Mapping[str, Tensor], stage: Stage) -> None:
+        """Writes and logs the grid of the validation images, and logs their metrics. On the main process.
+
+        Args:
+            batch (`Mapping[str, torch.Tensor]`): all validation samples.
+            predicted (`Mapping[str, torch.Tensor]`): what `stage` predicts of them.
+            stage (`Stage`): names metrics and grid columns.
+        """
+        step, output_dir = self.progress.global_step, Path(self.config.output_dir)
+        columns = [image.expand(-1, 3, -1, -1) for image in stage.pictures(batch, predicted)]
+        grid = torch.cat([*torch.cat(columns, dim=3)], dim=1)  # [N,3,S,5S] to [3,N*S,5S]
+        pixels = (grid.permute(1, 2, 0).float().cpu().numpy() * 255).round().astype(np.uint8)
+        (output_dir / "validation").mkdir(parents=True, exist_ok=True)
+        for path in (output_dir / "validation" / f"step-{step:07d}.png", output_dir / VALIDATION_GRID):
+            Image.fromarray(pixels).save(path)
+        metrics = {f"validation_{name}": value for name, value in stage.metrics(batch, predicted).items()}
+        self.progress.logged |= metrics
+        self.accelerator.log(metrics, step=step)
+        for tracker in self.accelerator.trackers:
+            layout = {"dataformats": "NHWC"} if tracker.name == "tensorboard" else {}
+            tracker.log_images({"validation": pixels[None]}, step=step, **layout)
+
+    def finish(self) -> None:
+        """Closes the progress bar and the trackers."""
+        if self.bar is not None:
+            self.bar.close()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+
+
+def join_batches(batches: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Batches `[N,…]` as one."""
+    return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
