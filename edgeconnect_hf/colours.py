@@ -1,8 +1,8 @@
 """Colours that meet at the border of a hole.
 
-A briefly trained completion network paints shapes better than colours: on a red wall its hole comes out brownish. But
-it paints the known pixels too, and how far off it is there can be seen. That difference, carried smoothly into the
-hole, is what its colours lack. (Not in the paper; it is Poisson blending, Pérez et al., 2003.)
+A briefly trained completion network paints shapes better than colours: on a red wall the hole turns brownish. But it
+paints the known pixels as well, so its error there is known. Spread smoothly into the hole, that error corrects its
+colours. (Not in the paper; it is Poisson blending, Pérez et al., 2003.)
 """
 
 import torch
@@ -14,11 +14,11 @@ _RELAXATIONS = 16  # of each size; 64 are 0.02 dB nearer to the truth and take t
 
 
 def match_colours(painted: Tensor, known: Tensor, mask: Tensor) -> Tensor:
-    """`painted`, its colours shifted by what they lack at the known pixels around. Passes gradients to `painted`.
+    """Shift the colours of `painted` by their error at the known pixels around the hole. Passes gradients to `painted`.
 
     Args:
         painted (`torch.Tensor`): `[N,C,H,W]` in [0,1], what the network painted, in and outside the hole.
-        known (`torch.Tensor`): `[N,C,H,W]` in [0,1], the picture; its hole is not looked at.
+        known (`torch.Tensor`): `[N,C,H,W]` in [0,1], the photo; its hole is ignored.
         mask (`torch.Tensor`): `[N,1,H,W]`, values {0,1}; 1 marks the hole.
 
     Returns:
@@ -30,9 +30,9 @@ def match_colours(painted: Tensor, known: Tensor, mask: Tensor) -> Tensor:
 
 
 def spread(values: Tensor, weights: Tensor) -> Tensor:
-    """Fills in what is not known from what is, each pixel with the mean of its four neighbours: Laplace's equation.
+    """Fill in unknown values from the known ones, each pixel with the mean of its four neighbours: Laplace's equation.
 
-    Solved nearly, along an image pyramid: at each size, from the smallest up, by a few steps of Jacobi's method.
+    Solved approximately, along an image pyramid: at each size, from the smallest up, by a few steps of Jacobi's method.
 
     Args:
         values (`torch.Tensor`): `[N,C,H,W]` float32.

@@ -1,4 +1,4 @@
-"""What counts as a line: gray and Canny, agreeing with scikit-image's, on which the published weights were trained."""
+"""What counts as an edge: gray and Canny, close to scikit-image's, on which the published weights were trained."""
 
 import functools
 from typing import Any, cast
@@ -56,7 +56,7 @@ def _smooth(array: npt.NDArray[np.float32], sigma: float) -> Any:
     return cv2.GaussianBlur(array, (size, size), sigma, borderType=cv2.BORDER_CONSTANT)
 
 
-@functools.lru_cache(maxsize=1)  # training asks for one size over and over
+@functools.lru_cache(maxsize=1)  # training uses one size throughout
 def _share_in_frame(height: int, width: int, sigma: float) -> Any:
     """`[H,W]`: how much of a Gaussian around each pixel lies in the frame."""
     return _smooth(np.ones((height, width), np.float32), sigma)

@@ -104,10 +104,10 @@ def _initialised(conv: nn.Conv2d | nn.ConvTranspose2d, use_spectral_norm: bool) 
 
 
 def _check_config(**ranges: tuple[Any, int, int]) -> None:
-    """Refuse what a stranger's config.json may ask for before memory is taken for it."""
+    """Refuse values of a config.json from elsewhere before memory is allocated for them."""
     for name, (value, low, high) in ranges.items():
         if type(value) is not int or not low <= value <= high:
-            raise ValueError(f"`{name}` is {value!r}; a whole number from {low} to {high} fits.")
+            raise ValueError(f"`{name}` must be a whole number from {low} to {high}: got {value!r}.")
 
 
 class _Generator(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both name a `config_name`
@@ -163,7 +163,7 @@ class _Generator(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both name a 
         missing, unexpected = sorted(info["missing_keys"]), sorted(info["unexpected_keys"])
         if missing or unexpected:
             raise ValueError(
-                f"the weights in {str(pretrained_model_name_or_path)!r} do not fit {cls.__name__}: "
+                f"The weights in {str(pretrained_model_name_or_path)!r} are not those of this {cls.__name__}: "
                 f"missing {missing or 'none'}, unexpected {unexpected or 'none'}."
             )
         return (model, info) if wants_info else model
@@ -214,7 +214,7 @@ class EdgeGenerator(_Generator):
     def forward(
         self, masked_gray: torch.Tensor, masked_edges: torch.Tensor, mask: torch.Tensor, return_dict: bool = True
     ) -> GeneratorOutput | tuple[torch.Tensor]:
-        """Equation 1: `pred_edges = G1(masked_gray, masked_edges, mask)`.
+        """`pred_edges = G1(masked_gray, masked_edges, mask)` (section 3.1).
 
         Args:
             masked_gray (`torch.Tensor`): `[N,1,H,W]` in [0,1], the hole 1; H and W multiples of 4, at least 16.
@@ -252,7 +252,7 @@ class CompletionGenerator(_Generator):
     def forward(
         self, masked_image: torch.Tensor, comp_edges: torch.Tensor, return_dict: bool = True
     ) -> GeneratorOutput | tuple[torch.Tensor]:
-        """Equation 5: `pred_image = G2(masked_image, comp_edges)`.
+        """`pred_image = G2(masked_image, comp_edges)` (section 3.2).
 
         Args:
             masked_image (`torch.Tensor`): `[N,3,H,W]` RGB in [0,1], the hole 1; H and W multiples of 4, at least 16.

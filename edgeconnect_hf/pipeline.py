@@ -299,7 +299,7 @@ def _check_model_name(name: str | os.PathLike[str]) -> None:
         )
 
 
-# diffusers writes "edgeconnect_hf" beside each generator in model_index.json; these two lines let its loader, the
+# diffusers writes "edgeconnect_hf" for each generator into model_index.json; these two lines let its loader, the
 # generic `DiffusionPipeline.from_pretrained` too, find them and this pipeline there.
 LOADABLE_CLASSES.setdefault("edgeconnect_hf", {"ModelMixin": ["save_pretrained", "from_pretrained"]})
 setattr(diffusers, "EdgeConnectPipeline", EdgeConnectPipeline)  # noqa: B010

@@ -1,9 +1,9 @@
-"""Where to work in a picture of any size: holes -> windows with context around them.
+"""Where to work in a photo of any size: holes -> windows with context around them.
 
 The networks see about a hundred pixels around a point, so a window around each group of holes serves as well as the
-whole picture, at a fraction of the cost. They were trained on small squares: a hole much larger than those is filled
-better when its window is worked on smaller, and only the hole's content is enlarged again. A hole as fine as a fence
-is not: of the known pixels between its bars nothing would be left.
+whole photo, at a fraction of the cost. They were trained on small squares: a much larger hole is filled better when
+its window is reduced first and only the hole's content is enlarged again. This does not hold for a hole as fine as a
+fence, because no known pixel between its bars would be left.
 """
 
 import math
@@ -163,8 +163,8 @@ def _hole_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
 
 
 def _with_context(box: Box, size: tuple[int, int]) -> Box:
-    """What the networks see around a point, or half the hole's length where that is more: as the paper's mask, a
-    quarter of the area, leaves it. Moved into the picture where it would stick out."""
+    """`box` with context around it: what the networks see around a point, or half the hole's length if that is more, as
+    with the paper's masks of a quarter of the area. Moved into the photo where it would stick out."""
     context = max(_CONTEXT, max(_size(box)) // 2)
     (top, bottom), (left, right) = (
         _extent(start - context, stop + context, length)
@@ -180,8 +180,8 @@ def _extent(start: int, stop: int, length: int) -> tuple[int, int]:
 
 
 def _window(view: Box, hole: Box, mask: npt.NDArray[np.bool_], limit: float) -> Window:
-    """Worked on at no more than `limit` a side; or at the first double of it, `_LARGEST` at the latest, where the share
-    of known pixels is still half of what it is at full size."""
+    """A window reduced to at most `limit` a side, which is doubled, up to `_LARGEST`, until at least half of the share
+    of known pixels survives the reduction."""
     known = ~mask[_slices(view)]
     while True:
         window = Window(view, hole, _work_size(view, limit))
@@ -197,7 +197,8 @@ def _work_size(view: Box, limit: float) -> tuple[int, int]:
 
 
 def _merge(boxes: list[Box], view: Callable[[Box], Box], largest: int) -> list[tuple[Box, Box]]:
-    """Join boxes that meet, and those whose common view is no larger than their two views and than `largest` a side.
+    """Join boxes that overlap, and those whose common view is no larger than their two views and at most `largest` a
+    side.
 
     Returns:
         Boxes that no longer meet, each with its view.

@@ -79,7 +79,7 @@ def test_weights_that_do_not_fit_are_an_error(change, named, tmp_path):
     else:
         state[named] = torch.zeros(1)
     save_file(state, tmp_path / WEIGHTS, metadata={"format": "pt"})
-    with pytest.raises(ValueError, match=rf"do not fit EdgeGenerator.*{change} \['{named}'\]"):
+    with pytest.raises(ValueError, match=rf"are not those of this EdgeGenerator.*{change} \['{named}'\]"):
         EdgeGenerator.from_pretrained(tmp_path)
 
 

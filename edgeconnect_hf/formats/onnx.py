@@ -5,7 +5,7 @@ import logging
 import warnings
 from pathlib import Path
 
-import onnx  # noqa: F401  # torch's exporter needs both: where one is missing, nothing is written
+import onnx  # noqa: F401  # torch's exporter needs both; fail before anything is written
 import onnxscript  # noqa: F401
 import torch
 from torch.export import Dim
@@ -24,11 +24,11 @@ def export_onnx(pipeline: EdgeConnectPipeline, output_dir: str | Path) -> list[P
     """Write each generator to `<output_dir>/<its name>/model.onnx`, in fp32.
 
     Inputs and outputs have the names and shapes of the generators' `forward`; batch, height and width are free, height
-    and width multiples of 4 and at least 16. What stands between the networks (Canny, blending, windows) is not part
+    and width multiples of 4 and at least 16. What lies between the networks (Canny, blending, windows) is not part
     of the files: see `EdgeConnectPipeline`.
 
     Args:
-        pipeline (`EdgeConnectPipeline`): its generators are exported; they stay as they are.
+        pipeline (`EdgeConnectPipeline`): its generators are exported and not changed.
         output_dir (`str` or `Path`): made where it is missing; a pipeline folder keeps its other files.
 
     Returns:
@@ -64,7 +64,7 @@ def _export(generator: EdgeGenerator | CompletionGenerator, path: Path) -> None:
     free = {0: Dim("batch", min=1, max=2**10), 2: height, 3: width}
     plain = _ReturnsTensor(copy.deepcopy(generator)).to("cpu", torch.float32).eval()
     with warnings.catch_warnings():
-        # Of torch's own deprecations, of axes that share a name (as they are meant to), of torchvision's absence.
+        # About torch's own deprecations, axes that share a name on purpose, and the absence of torchvision.
         warnings.simplefilter("ignore")
         logging.getLogger("torch.onnx._internal.exporter._registration").setLevel(logging.ERROR)
         torch.onnx.export(

@@ -1,4 +1,4 @@
-"""Published EdgeConnect checkpoints (knazeri/edge-connect) into our generators."""
+"""Convert published EdgeConnect checkpoints (knazeri/edge-connect) to our generators."""
 
 import re
 import traceback
@@ -38,7 +38,7 @@ def convert_checkpoints(
     """Convert the two published generators into a pipeline folder.
 
     Spectral norm is folded with the vectors stored in the checkpoint, biases in front of an instance norm (which
-    subtracts them again) are left out, width and depth are read from the shapes. The card written beside the weights
+    subtracts them again) are left out, width and depth are read from the shapes. The card written with the weights
     says CC BY-NC 4.0, the licence of the published weights.
 
     Args:
@@ -52,7 +52,7 @@ def convert_checkpoints(
         The pipeline, as written.
 
     Raises:
-        ValueError: a file is no such checkpoint, or its keys or shapes are not those of the network.
+        ValueError: a file is not such a checkpoint, or its keys or shapes are not those of the network.
     """
     pipeline = EdgeConnectPipeline(
         edge_generator=convert_generator(edge_checkpoint, EdgeGenerator, dtype, sample_size),
@@ -100,15 +100,15 @@ def convert_generator(
     if missing := sorted(expected.keys() - renamed.keys()):
         raise ValueError(f"{str(path)!r} lacks weights of {network.__name__}: {', '.join(missing)}.")
     if unexpected := sorted(renamed.keys() - expected.keys()):
-        raise ValueError(f"{str(path)!r} holds weights that {network.__name__} has not: {', '.join(unexpected)}.")
+        raise ValueError(f"{str(path)!r} holds weights that {network.__name__} does not have: {', '.join(unexpected)}.")
     for name, tensor in renamed.items():
         if tensor.shape != expected[name].shape:
             raise ValueError(
                 f"{str(path)!r} holds {name!r} of shape {list(tensor.shape)}, "
-                f"{network.__name__} of this width wants {list(expected[name].shape)}."
+                f"{network.__name__} of this width expects {list(expected[name].shape)}."
             )
     generator.load_state_dict(renamed)
-    torch.nn.Module.to(generator, dtype)  # diffusers' own `to` warns of fp32 modules that there are not
+    torch.nn.Module.to(generator, dtype)  # diffusers' own `to` warns of fp32 modules even where there are none
     return generator.eval()
 
 
@@ -129,12 +129,12 @@ def _read(path: Path) -> dict[str, torch.Tensor]:
             state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise ValueError(f"{str(path)!r} does not exist.") from None
-    except Exception as error:  # what is no pickle may raise anything: IndexError, KeyError, struct.error, …
+    except Exception as error:  # a file that is not a pickle may raise anything: IndexError, KeyError, struct.error, …
         reason = traceback.format_exception_only(error)[0].splitlines()[0]
         raise ValueError(f"{str(path)!r} is not a checkpoint that can be read safely: {reason}") from error
     state = state.get("generator", state) if isinstance(state, dict) else state
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
-        raise ValueError(f"{str(path)!r} holds no generator: a dictionary of tensors was expected.")
+        raise ValueError(f"{str(path)!r} holds no generator: expected a dictionary of tensors.")
     return {key.removeprefix("module."): tensor.float() for key, tensor in state.items()}
 
 

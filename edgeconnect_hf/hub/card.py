@@ -1,4 +1,4 @@
-"""The card that lies beside a model: what it is, how to load it, what it was trained on."""
+"""The card of a model: what it is, how to load it, what it was trained on."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -83,7 +83,7 @@ def write_model_card(
         datasets (`Sequence[str]`): Hub ids of the training data.
         sections (`Mapping[str, str]`, *optional*): further headings and their Markdown text, in order.
         evaluation (`Sequence[EvalResult]`): measured figures, for the Hub's `model-index`.
-        widget (`Sequence[str]`): pictures beside the card that the Hub shows as samples.
+        widget (`Sequence[str]`): pictures in the repository that the Hub shows as samples.
 
     Returns:
         The path written.

@@ -1,4 +1,4 @@
-"""Models to the Hub: what of a folder is a model, and the way there in one commit."""
+"""Push models to the Hub: which files of a folder are the model, and how they get there in one commit."""
 
 import logging
 import re
@@ -15,8 +15,7 @@ from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the cli
 
 from .card import VALIDATION_GRID, with_location, without_validation_grid, write_model_card
 
-# What of a folder is published; nothing else is, whatever lies there. A training run keeps checkpoints, logs and the
-# stages before the last beside it.
+# The files that are published, by folder. A training run also keeps checkpoints, logs and earlier stages there.
 _WEIGHTS = r"diffusion_pytorch_model(\.\w+)?(-\d{5}-of-\d{5})?\.safetensors"  # a variant's name, a shard's number
 _NETWORK = rf"README\.md|config\.json|{_WEIGHTS}|diffusion_pytorch_model\.safetensors\.index(\.\w+)?\.json"
 _PUBLISHED = {
@@ -45,7 +44,7 @@ def push_folder(
 ) -> str:
     """Push a model folder to the Hub in one commit: weights, configuration, card, samples, ONNX files, nothing else.
 
-    Files that the Hub has already are not sent again. Nothing changes there before the commit, the last step. The
+    Files that the Hub already has are not sent again. Nothing changes there before the commit, the last step. The
     example of a card that `write_model_card` wrote names the repository there; the folder stays as it is.
 
     Args:
@@ -54,8 +53,8 @@ def push_folder(
         private (`bool`, *optional*): for a repository that is made now.
         commit_message (`str`, *optional*): "Upload EdgeConnect model" by default.
         token (`str`, *optional*): by default the one that `hf auth login` stored.
-        push_validation_pictures (`bool`): push `validation.png` of a training run, too, which shows the pictures that
-            it validated on; by default the card is pushed without them.
+        push_validation_pictures (`bool`): also push `validation.png` of a training run, which shows the photos that
+            it validated on; by default the card is pushed without it.
 
     Returns:
         The address of the commit.

@@ -1,4 +1,4 @@
-"""What a caller passes as pictures, masks and line maps: checked, into the arrays that the pipeline works on, and back.
+"""A caller's pictures, masks and line maps <-> the checked arrays that the pipeline works on.
 
 Inside the pipeline a picture is `[H,W,C]`, uint8 where the result will be PIL pictures and float32 in [0,1] otherwise,
 so that the known pixels of a result are those of the input, bit for bit.
@@ -158,7 +158,7 @@ def _to_dtype(array: Array, dtype: np.dtype[Any]) -> Array:
 
 
 def _as_list(value: Any, name: str) -> list[Any]:
-    """One picture or many, as a list of single ones: PIL, `[H,W]` or `[H,W,C]`, each array still as it came."""
+    """One picture or many, as a list of single ones: PIL, `[H,W]` or `[H,W,C]`, arrays unchanged."""
     if isinstance(value, (list, tuple)):
         if not value:
             raise ValueError(f"`{name}` must hold at least one picture: got an empty list.")

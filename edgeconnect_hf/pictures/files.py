@@ -119,7 +119,7 @@ def flatten(image: Image.Image, mode: str) -> Image.Image:
 
 
 def write_file(image: Image.Image, path: Path, **options: Any) -> None:
-    """Write a picture beside its place and rename it, so that no half-written file bears its name.
+    """Write a picture to a temporary file, then rename it: `path` never holds half an image.
 
     Args:
         image (`PIL.Image.Image`): its colour profile is written, too.
