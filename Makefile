@@ -27,7 +27,7 @@ chromium:
 quality: $(VENV)/.edgeconnect-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy edgeconnect_hf
+	$(BIN)/mypy edgeconnect_hf training space benchmarks
 
 format: $(VENV)/.edgeconnect-dev
 	$(BIN)/ruff check --fix .

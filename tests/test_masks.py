@@ -127,7 +127,7 @@ def test_a_folders_masks_are_read_as_those_of_a_column(tmp_path, picture, area):
 
 def test_a_mask_whose_range_is_not_known_is_named(tmp_path):
     Image.new("F", (8, 8)).save(tmp_path / "mask.tif")
-    with pytest.raises(ValueError, match=r"'.*mask.tif', which cannot be read: its mode is F"):
+    with pytest.raises(ValueError, match=r"'.*mask.tif', which cannot be read: a PIL picture of mode F"):
         MaskFolder(tmp_path)(8, np.random.default_rng(0))
 
 

@@ -315,7 +315,7 @@ def truncated():
         ({"bytes": b"no picture", "path": "text.png"}, "text.png: it is not an image of a known format"),
         ({"bytes": None, "path": None}, "expected an image"),
         (None, "expected an image, got NoneType"),
-        (encode(Image.new("F", (8, 8)), "TIFF"), "mode is F"),
+        (encode(Image.new("F", (8, 8)), "TIFF"), "mode F"),
     ],
     ids=["truncated", "text", "header", "gone", "named", "empty", "none", "float"],
 )

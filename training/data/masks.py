@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from edgeconnect_hf.pictures import flatten
 from training.config import check_weights
-from training.data.picture_modes import to_mode
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
@@ -138,7 +138,7 @@ def mask_from_picture(picture: Image.Image, size: int) -> Mask:
 
     Transparent pixels are not part of the hole.
     """
-    return np.asarray(to_mode(picture, "L").resize((size, size), Image.Resampling.NEAREST)) >= 128
+    return np.asarray(flatten(picture, "L").resize((size, size), Image.Resampling.NEAREST)) >= 128
 
 
 def _turn(mask: Mask, rng: np.random.Generator) -> Mask:

@@ -16,9 +16,9 @@ import torch
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from edgeconnect_hf.edges import canny, to_gray
+from edgeconnect_hf.pictures import flatten
 from training.config import DataConfig
 from training.data.masks import MaskFolder, MaskMixture, irregular_mask
-from training.data.picture_modes import to_mode
 
 RANDOM_SIGMA = (1.0, 4.0)  # pixels; for `sigma` 0
 
@@ -244,7 +244,7 @@ def _read_crop(
     scale = min(1.0, max(size / (crop.width * width), size / (crop.height * height)))
     picture.draft(None, (math.ceil(scale * picture.width), math.ceil(scale * picture.height)))
     ImageOps.exif_transpose(picture, in_place=True)
-    picture = to_mode(picture, mode)
+    picture = flatten(picture, mode)
     left, top = crop.left * picture.width, crop.top * picture.height
     right = min(picture.width, left + crop.width * picture.width)
     bottom = min(picture.height, top + crop.height * picture.height)

@@ -1,18 +1,25 @@
 #!/bin/sh
-# How the bundled model was trained: sh training/recipes/bundled.sh, with the photos in ../shared/data. Two CPU cores
-# took about five and a half hours; runs of the two generators that follow each other here went side by side.
+# How the bundled model was trained, in about five and a half hours on two CPU cores:
 #
-# The first runs of each began with 250 updates on facades only, in crops of at least half the short side, and no plain
-# pictures. Up to edge-256b the lines around the hole were found in the whole picture, as in the published code. The
-# matched colours were those of a mere pyramid, `_RELAXATIONS = 0` and `_TRUST = 4` in edgeconnect_hf/colours.py.
+#   python training/data/prepare.py --output_dir data
+#   PROTOTYPE=FOLDER VGG=FILE sh training/recipes/bundled.sh
+#
+# FOLDER holds the weights that training started from, prototype_edge_generator.safetensors and
+# prototype_inpaint_generator.safetensors; FILE is VGG19, at least up to conv3_4. Replace them with your own.
+#
+# Runs of the two generators that follow each other here ran in parallel. The first run of each began with 250 updates on
+# facades only, in crops of at least half the short side, without plain images. Up to edge-256b the lines around the hole
+# were found in the whole image, as in the published code. `match_colours` was the pyramid alone: `_RELAXATIONS = 0` and
+# `_TRUST = 4` in edgeconnect_hf/colours.py.
 set -e
+: "${PROTOTYPE:?folder of the weights to start from}" "${VGG:?safetensors file of VGG19}"
 python=${PYTHON:-python3}
 
 train() { # generator, run to start from, run, flags
     generator=$1 from=$2 run=$3
     shift 3
     $python training/train.py --recipe training/recipes/bundled-"$generator".yaml \
-        --pretrained_model_name_or_path runs/"$from" --output_dir runs/"$run" "$@"
+        --pretrained_model_name_or_path runs/"$from" --output_dir runs/"$run" --vgg_weights "$VGG" "$@"
 }
 
 compose() { # edge generator of the first run, completion generator of the second, run
@@ -27,12 +34,12 @@ END
 
 # Photos, and the prototype.
 mkdir -p runs/mix
-ln -sf "$PWD"/../shared/data/facades/train/* runs/mix
-ls "$PWD"/../shared/data/flowers/train/* | awk 'NR % 16 == 0' | xargs ln -sf -t runs/mix
-edgeconnect convert ../shared/weights/prototype_edge_generator.safetensors \
-    ../shared/weights/prototype_inpaint_generator.safetensors runs/prototype
+ln -sf "$PWD"/data/facades/train/* runs/mix
+ls "$PWD"/data/flowers/train/* | awk 'NR % 16 == 0' | xargs ln -sf -t runs/mix
+edgeconnect convert "$PROTOTYPE"/prototype_edge_generator.safetensors \
+    "$PROTOTYPE"/prototype_inpaint_generator.safetensors runs/prototype
 
-# First round: few pictures, colours matched afterwards only.
+# First round: few images, colours matched afterwards only.
 train edge prototype edge-128a --resolution 128 --min_crop_scale 0.25 --train_batch_size 4 --max_train_steps 1400 \
     --learning_rate 1e-3 --ema_decay 0.995
 train completion edge-128a completion-128a --resolution 128 --min_crop_scale 0.25 --train_batch_size 4 \
@@ -50,7 +57,7 @@ train edge edge-256b edge-256c --train_batch_size 4 --max_train_steps 700 --lear
 train completion first completion-128b --resolution 128 --min_crop_scale 0.3 --train_batch_size 8 \
     --max_train_steps 2000 --learning_rate 1e-3 --edge_source mixed
 
-# With the perceptual loss. The first of these runs was ended after 190 of 700 updates.
+# With the perceptual loss. The first of these runs was stopped after 190 of 700 updates.
 perceptual="--completion_loss_weights.perceptual 1 --edge_source mixed"
 compose edge-128b completion-128b second
 train completion second completion-128c --resolution 128 --min_crop_scale 0.3 --train_batch_size 8 \
