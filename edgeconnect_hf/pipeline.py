@@ -42,9 +42,8 @@ class EdgeConnectPipelineOutput(BaseOutput):
 class EdgeConnectPipeline(DiffusionPipeline):
     """Repairs photos: draws the missing lines, then paints between them (Nazeri et al., 2019, arXiv 1901.00212).
 
-    `pipe(image, mask_image)` does both. A person may step in between: `edges = pipe.generate_edges(image, mask_image)`,
-    edit them, `pipe.complete(image, mask_image, edges)`; or, for edit after edit, with the session of
-    `pipe.open(image, mask_image)`.
+    `pipe(image, mask_image)` does both. To edit the lines: `edges = pipe.generate_edges(image, mask_image)`, then
+    `pipe.complete(image, mask_image, edges)`; for edit after edit, use the session of `pipe.open`.
 
     Args:
         edge_generator (`EdgeGenerator`, *optional*): G1; without it, `edges` must be given to the pipeline.
@@ -80,7 +79,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
                 `local_files_only`, … and `match_colours`, to have it otherwise than saved. Only safetensors are loaded.
 
         Raises:
-            ValueError: the folder is no pipeline folder, or the name is neither a folder nor a Hub id.
+            ValueError: it is not a pipeline folder, nor a Hub id.
             OSError: the Hub does not have it, or cannot be reached.
         """
         name = BUNDLED_MODEL if pretrained_model_name_or_path is None else pretrained_model_name_or_path
@@ -266,13 +265,9 @@ class EdgeConnectPipeline(DiffusionPipeline):
         return {**super().components, "match_colours": self.config["match_colours"]}
 
     def compile(self, **kwargs: Any) -> None:
-        """Compile both generators with `torch.compile`, in place. For many pictures of one size.
+        """Compile both generators in place, for many photos of one size; `kwargs` as for `torch.compile`.
 
-        The first picture of a size takes some ten seconds to a minute more. Values may differ by rounding. Needs a C++
-        compiler (CPU) or Triton (GPU).
-
-        Args:
-            kwargs: as for `torch.compile`: `dynamic`, `mode`, `options`, …
+        The first photo of a size takes up to a minute more. Needs a C++ compiler (CPU) or Triton (GPU).
         """
         for generator in (self.edge_generator, self.completion_generator):
             if generator is not None:

@@ -153,7 +153,7 @@ print(json.dumps({
         folder,
     )
     assert offline["ours"] == offline["generic"] == pulled["folder"]
-    assert offline["cold"].startswith("OSError: `pretrained_model_name_or_path` is 'tester/other', which is no folder")
+    assert offline["cold"].startswith("OSError: `pretrained_model_name_or_path` is 'tester/other', neither a folder here")
     assert offline["push"].startswith("PushError: the push to 'tester/tiny' failed: ")
 
 
