@@ -35,7 +35,7 @@ done("weights loaded")
 mask = Image.new("L", (256, 256))
 mask.paste(255, (64, 64, 192, 192))
 pipeline(Image.open("examples/facade.jpg").crop((200, 100, 456, 356)), mask)
-done("first picture, 256x256")
+done("first image, 256x256")
 print(json.dumps(steps))
 """
 

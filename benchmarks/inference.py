@@ -43,7 +43,7 @@ def compiled(pipeline: EdgeConnectPipeline) -> EdgeConnectPipeline:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--size", type=int, default=256, help="side of the picture in pixels")
+    parser.add_argument("--size", type=int, default=256, help="side of the image in pixels")
     parser.add_argument("--repeats", type=int, default=7)
     args = parser.parse_args()
 

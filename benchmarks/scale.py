@@ -1,6 +1,6 @@
 """Many images, large images, large holes: speed and memory of a folder, time against size, with a plot.
 
-    python benchmarks/scale.py [--pictures 1000]
+    python benchmarks/scale.py [--images 1000]
 
 The command line repairs the folder in one process, then in two that share it. Needs the extras `train` (matplotlib) and
 `dev` (psutil).
@@ -26,8 +26,8 @@ from PIL import Image
 from edgeconnect_hf import EdgeConnectPipeline
 from edgeconnect_hf.cli.device import fastest_dtype
 
-SIDES = (256, 512, 1024, 2048, 4096)  # of pictures with a hole of 100x100
-HOLES = (25, 50, 100, 200, 400, 800)  # sides of holes in a picture of 2048x2048
+SIDES = (256, 512, 1024, 2048, 4096)  # of images with a hole of 100x100
+HOLES = (25, 50, 100, 200, 400, 800)  # sides of holes in an image of 2048x2048
 MEMORY_SAMPLES = 5
 SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10)  # marks of the plot
 
@@ -128,7 +128,7 @@ def plot(panels: dict[str, tuple[tuple[int, ...], list[Row]]], path: Path) -> No
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--pictures", type=int, default=1000, help="of the folder")
+    parser.add_argument("--pictures", type=int, default=1000, help="images in the folder")
     parser.add_argument("--repeats", type=int, default=3, help="calls of each size")
     args = parser.parse_args()
 

@@ -1,6 +1,8 @@
 """Tables by hole size: what is in them, resuming, refusals."""
 
 import json
+import subprocess
+import sys
 
 import huggingface_hub
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import nn
-from training_runs import draw_pictures, draw_vgg
+from training_runs import ROOT, draw_pictures, draw_vgg
 
 from edgeconnect_hf.pipeline import BUNDLED_MODEL
 from training.evaluation import evaluate as evaluation
@@ -272,6 +274,14 @@ def test_the_command_line_refuses_too(data, arguments, message, capsys):
         parse_config(["--dataset", str(data / "pictures"), *arguments])
     assert ended.value.code == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("script", ["evaluation/evaluate.py", "evaluation/sigma_ablation.py", "data/prepare.py"])
+def test_scripts_start_from_any_folder(tmp_path, script):
+    command = [sys.executable, str(ROOT / "training" / script), "--help"]
+    shown = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True).stdout
+    assert "--output_dir" in shown
 
 
 def test_the_sigma_ablation_lists_its_settings(capsys, monkeypatch):

@@ -11,7 +11,7 @@ from training.evaluation.metrics import (
     count_edges,
     edge_precision_recall,
     feature_distance,
-    picture_scores,
+    image_scores,
     psnr,
     thin,
 )
@@ -31,21 +31,21 @@ def test_scores_of_flat_pictures_by_hand():
     ssim = (2 * 0.4 * 0.6 + 1e-4) / (0.4**2 + 0.6**2 + 1e-4)
     psnr = -20 * np.log10(0.2)
     # The variance, a difference of two means of squares, is not quite 0 in single precision.
-    assert picture_scores(real, fake) == pytest.approx({"l1": 20, "psnr": psnr, "ssim": ssim}, rel=1e-3)
+    assert image_scores(real, fake) == pytest.approx({"l1": 20, "psnr": psnr, "ssim": ssim}, rel=1e-3)
 
 
 def test_scores_of_equal_pictures():
     picture = torch.rand(1, 3, 64, 64)
     for protocol in ("usual", "published"):
-        scores = picture_scores(picture, picture, protocol)
+        scores = image_scores(picture, picture, protocol)
         assert (scores["l1"], scores["psnr"]) == (0, np.inf)
         assert scores["ssim"] == pytest.approx(1, abs=1e-5)
 
 
 def test_black_pictures_do_not_differ():
     black = torch.zeros(1, 3, 64, 64)
-    assert picture_scores(black, black, "published")["l1"] == 0
-    assert np.isfinite(picture_scores(black, black + 0.1, "published")["l1"])
+    assert image_scores(black, black, "published")["l1"] == 0
+    assert np.isfinite(image_scores(black, black + 0.1, "published")["l1"])
 
 
 def test_published_protocol_looks_at_gray_in_flat_windows():
@@ -58,7 +58,7 @@ def test_published_protocol_looks_at_gray_in_flat_windows():
     ssim = (2 * means[0] * means[1] + 1e-4) * (2 * covariance + 9e-4)
     ssim /= (means[0] ** 2 + means[1] ** 2 + 1e-4) * (variances[0] + variances[1] + 9e-4)
 
-    scores = picture_scores(real, fake, "published")
+    scores = image_scores(real, fake, "published")
     assert scores["ssim"] == pytest.approx(ssim.mean(), abs=1e-5)  # float32 against float64
     assert scores["l1"] == pytest.approx(100 * abs(gray[0] - gray[1]).sum() / (gray[0] + gray[1]).sum(), rel=1e-4)
     assert scores["psnr"] == pytest.approx(-10 * np.log10(((gray[0] - gray[1]) ** 2).mean()), rel=1e-4)

@@ -31,7 +31,7 @@ def test_paths_of_this_machine_are_cut_to_their_last_part(tmp_path, monkeypatch)
         pretrained_model_name_or_path=str(tmp_path / "gone" / "edge"),
     )
     assert str(tmp_path) not in card
-    assert "Edge stage on `photos`: 5 updates, 40 pictures of 256x256 pixels, 1.5 minutes." in card
+    assert "Edge stage on `photos`: 5 updates, 40 images of 256x256 pixels, 1.5 minutes." in card
     assert "| adversarial | 0.7 |" in card
     settings = settings_of(card)
     names = ("train_data_dir", "vgg_weights", "pretrained_model_name_or_path", "learning_rate")

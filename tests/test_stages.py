@@ -200,6 +200,6 @@ def test_grid_and_metrics(name, networks, batch):
     stage = make_stage(name, networks)
     with torch.no_grad():
         predicted = stage.predict(batch)
-    assert [picture.shape[-2:] for picture in stage.pictures(batch, predicted)] == [(32, 32)] * 5
+    assert [picture.shape[-2:] for picture in stage.grid_columns(batch, predicted)] == [(32, 32)] * 5
     expected = {"edge": {"precision", "recall"}, "completion": {"psnr"}, "joint": {"psnr", "precision", "recall"}}
     assert stage.metrics(batch, predicted).keys() == expected[name]

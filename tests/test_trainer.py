@@ -176,7 +176,7 @@ def test_the_result_is_a_pipeline_with_what_it_knows_so_far(results):
 
 def test_the_card_and_the_settings_lie_beside_the_weights(results):
     card = (results["joint"] / "README.md").read_text()
-    assert "`pictures`: 6 updates, 12 pictures of 32x32" in card
+    assert "`pictures`: 6 updates, 12 images of 32x32" in card
     assert "| style |" in card
     assert "| validation_psnr |" in card
     assert "![validation grid](validation.png)" in card

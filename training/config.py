@@ -23,7 +23,7 @@ class EdgeLossWeights:
     feature_matching: float = 10.0
     """Weight of the feature matching loss."""
     cross_entropy: float = 0.0
-    """Weight of the cross-entropy of the lines in the hole. Not in the paper; it speeds up the start of a training."""
+    """Weight of the cross-entropy of the lines in the hole. Not in the paper; speeds up the start."""
 
 
 @dataclass
@@ -33,7 +33,7 @@ class CompletionLossWeights:
     l1: float = 1.0
     """Weight of the absolute difference, divided by the share of the hole."""
     hole_l1: float = 0.0
-    """Weight of the absolute difference in the hole alone. Not in the paper; it speeds up the start of a training."""
+    """Weight of the absolute difference in the hole alone. Not in the paper; speeds up the start."""
     adversarial: float = 0.1
     """Weight of the adversarial loss."""
     perceptual: float = 0.1
@@ -57,7 +57,7 @@ class SharedConfig:
     sigma: float = 2.0
     """Standard deviation of Canny's Gaussian in pixels."""
     seed: int = 42
-    """Seed of everything that is drawn at random."""
+    """Seed of the weights, the order of the data, the crops and the masks."""
     vgg_weights: str | None = None
     """VGG19: a local safetensors file or a Hub model, such as timm/vgg19.tv_in1k."""
 
@@ -90,49 +90,49 @@ class DataConfig(SharedConfig):
     """Settings that turn the rows of a data set into samples."""
 
     dataset_name: str | None = None
-    """Data set on the Hub, or a local folder that `datasets.load_dataset` knows how to read."""
+    """Data set on the Hub, or a local folder that `datasets.load_dataset` can read."""
     dataset_config_name: str | None = None
     """Configuration of that data set."""
     train_data_dir: str | None = None
-    """Folder of pictures (or parquet files) to train on, instead of `dataset_name`."""
+    """Folder of images or parquet files to train on, instead of `dataset_name`."""
     validation_data_dir: str | None = None
-    """Folder of pictures for validation; by default the data set's validation or test split, else training pictures."""
+    """Folder of images for validation; by default the data set's validation or test split, else training images."""
     streaming: bool = False
     """Read the data set while training, without keeping it on disk."""
     split: str = "train"
     """Split of the data set."""
     image_column: str = "image"
-    """Column with the pictures."""
+    """Column with the images."""
     mask_column: str | None = None
-    """Column with a mask for each picture (white is the hole), instead of drawn ones."""
+    """Column with a mask for each image (white is the hole), instead of drawn ones."""
     edge_column: str | None = None
-    """Column with a line drawing for each picture (HED and the like), instead of Canny's."""
+    """Column with a line drawing for each image (HED and the like), instead of Canny's."""
     thin_edges: bool = False
-    """Keep of the lines of `edge_column` what Canny finds too, one pixel wide."""
+    """Keep only the pixels of `edge_column`'s lines that Canny finds too, one pixel wide."""
     mask_dataset: str | None = None
-    """Folder of mask pictures (white is the hole), mixed in by `mask_external`."""
+    """Folder of mask images (white is the hole), mixed in by `mask_external`."""
     crop: Literal["random", "center", "none"] = "random"
-    """Square taken from a picture: a random one, the middle, or the whole picture squeezed to the square."""
+    """Square taken from an image: a random one, the middle, or the whole image squeezed to the square."""
     min_crop_scale: float = 0.5
-    """Smallest side of a random crop, as a share of the picture's short side; 1 always takes the largest square."""
+    """Smallest side of a random crop, as a share of the image's short side; 1 always takes the largest square."""
     random_flip: bool = True
-    """Mirror half of the pictures left to right."""
+    """Mirror half of the images left to right."""
     sigma: float = SharedConfig.sigma
     """Standard deviation of Canny's Gaussian in pixels; 0 draws one per sample from 1 to 4, -1 disables the lines (for
     the ablation)."""
     mask_rectangle: float = 0.3
     """Share of masks that are one rectangle of a quarter of the area."""
     mask_half: float = 0.1
-    """Share of masks that hide one half of the picture."""
+    """Share of masks that hide one half of the image."""
     mask_irregular: float = 0.6
-    """Share of masks of free strokes hiding 10 to 60 % of the picture."""
+    """Share of masks of free strokes hiding 10 to 60 % of the image."""
     mask_external: float = 0.0
     """Share of masks from `mask_dataset`."""
     hint_probability: float = 0.0
-    """Probability with which G1 is shown some true lines inside the hole, so that it learns to continue a sketch."""
+    """Probability of showing G1 some true lines in the hole, so that it learns to continue a sketch."""
     plain_probability: float = 0.0
-    """Probability with which a sample shows a smooth gradient of colour in place of the picture. Networks that have
-    seen busy pictures only paint odd colours into a plain wall or sky."""
+    """Probability of replacing the image by a smooth colour gradient. Networks that have seen detailed images only
+    paint odd colours into plain walls and skies."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -172,27 +172,27 @@ class TrainingConfig(DataConfig):
     stage: Stage = "edge"
     """Which networks are trained: edge (G1), completion (G2), joint (both), or all three, one after the other."""
     pretrained_model_name_or_path: str | None = None
-    """Pipeline folder or Hub model to start from, as a rule the result of the stage before; its discriminator, if it
-    lies beside, is taken too."""
+    """Pipeline folder or Hub model to start from, usually the result of the stage before; its discriminators, if it has
+    any, are loaded too."""
     base_channels: int = 64
-    """Channels of the first layer of a generator that starts anew."""
+    """Channels of the first layer of a new generator."""
     num_residual_blocks: int = 8
-    """Residual blocks of a generator that starts anew."""
+    """Residual blocks of a new generator."""
     edge_source: Literal["canny", "generated", "mixed"] = "canny"
-    """Lines that G2 paints from in the completion stage: the true ones, G1's in the hole, or for each sample the ones
-    or the others by chance. The joint stage paints from G1's, or with mixed by chance from the true ones."""
+    """Lines that G2 paints from in the completion stage: the true ones (canny), G1's in the hole (generated), or either
+    at random per sample (mixed). The joint stage paints from G1's or, with mixed, at random from the true ones."""
     match_colours: bool | None = None
-    """Correct G2's colours as the pipeline's setting of this name does, before all losses but `l1` judge them: G2 need
-    not learn what is done for it. Saved with the pipeline; by default as the model started from has it, else off."""
+    """Correct G2's colours like the pipeline's setting of this name, before all losses but `l1`. Saved with the
+    pipeline; by default that of the model that training starts from, otherwise off."""
     keep_edge_losses: bool = False
-    """In the joint stage, train G1 by its own losses and D1 too, as the published code does and the paper does not."""
+    """In the joint stage, keep G1's own losses and D1, as the published code does and the paper does not."""
     output_dir: str = "runs/edgeconnect"
-    """Where checkpoints, logs and the finished pipeline go. With `--stage all` the result is here, and the stages
-    before the last have folders of their own in it."""
+    """Folder of checkpoints, logs and the finished pipeline. With `--stage all`, the stages before the last have their
+    own subfolders."""
 
     # Loading.
     num_validation_images: int = 8
-    """Pictures of the fixed validation grid."""
+    """Images of the fixed validation grid."""
     dataloader_num_workers: int = 0
     """Worker processes that prepare batches, per training process."""
 
@@ -206,70 +206,69 @@ class TrainingConfig(DataConfig):
     vgg_weights: str = "timm/vgg19.tv_in1k"
     """VGG19 for the perceptual and style losses: a local safetensors file or a Hub model."""
     vgg_normalize: bool = False
-    """Normalise pictures as for ImageNet before VGG19. The published code does not; the loss weights depend on it."""
+    """Normalise images as for ImageNet before VGG19. The published code does not; the loss weights depend on it."""
 
     # Optimisation.
     train_batch_size: int = 8
-    """Pictures per process and accumulation step."""
+    """Images per process and accumulation step."""
     gradient_accumulation_steps: int = 1
     """Batches per update."""
     max_train_steps: int | None = None
-    """Updates of each stage after which it ends."""
+    """Maximum number of updates of each stage."""
     max_train_minutes: float | None = None
-    """Minutes of each stage after which it ends, counted over all its resumed runs."""
+    """Maximum minutes of each stage, over all its resumed runs."""
     learning_rate: float = 1e-4
     """Adam's learning rate for the generator in the edge and completion stages."""
     joint_learning_rate: float = 1e-6
-    """The same in the joint stage."""
+    """Adam's learning rate for the generators in the joint stage."""
     discriminator_learning_rate_factor: float = 0.1
     """Learning rate of a discriminator, as a share of the generator's."""
     lr_scheduler: Literal["constant", "cosine"] = "constant"
-    """Course of the learning rates: constant but for `lr_drop_step`, or falling to 0 along a half cosine over
-    `max_train_steps`."""
+    """Schedule of the learning rates: constant until `lr_drop_step`, or a half cosine to 0 over `max_train_steps`."""
     lr_drop_step: int | None = None
-    """Update after which the learning rates fall to a tenth (the paper: when the losses no longer fall)."""
+    """Update after which the learning rates drop to a tenth (in the paper, when the losses plateau)."""
     adam_beta1: float = 0.0
     """Adam's first beta."""
     adam_beta2: float = 0.9
     """Adam's second beta."""
     max_grad_norm: float | None = None
-    """Norm to which gradients are clipped; by default they are not."""
+    """Norm to which gradients are clipped; by default not at all."""
     use_ema: bool = False
-    """Keep a moving average of the generators, and validate and publish that."""
+    """Keep a moving average of the generators' weights, and validate and publish it."""
     ema_decay: float = 0.999
     """Decay of that average."""
 
     # Machine.
     mixed_precision: Precision | None = None
-    """Precision of the networks' arithmetic: no (fp32), fp16 or bf16; by default what `accelerate launch` was told."""
+    """Precision of the networks' arithmetic: no (fp32), fp16 or bf16; by default that of `accelerate launch`."""
     channels_last: bool = True
-    """Keep the channels of a pixel together in memory; faster on GPUs with tensor cores and on CPUs."""
+    """Use the channels_last memory format; faster on GPUs with tensor cores and on CPUs."""
     torch_compile: bool = False
     """Compile the networks with `torch.compile`."""
 
     # Logs, checkpoints, result.
     report_to: Literal["tensorboard", "wandb", "none"] = "tensorboard"
-    """Where losses and validation grids are logged."""
+    """Tracker for losses and validation grids."""
     logging_steps: int = 10
-    """Updates between two logged values."""
+    """Updates between two log entries."""
     validation_steps: int = 1000
-    """Updates between two validation grids; there is always one at the end."""
+    """Updates between two validations; the last update is always validated."""
     checkpointing_steps: int = 1000
     """Updates between two checkpoints."""
     checkpoints_total_limit: int | None = None
-    """How many checkpoints are kept; by default all."""
+    """Number of checkpoints to keep; by default all."""
     resume_from_checkpoint: str | None = None
-    """Checkpoint folder to go on from, or `latest`."""
+    """Checkpoint folder to continue from, or `latest`."""
     push_to_hub: bool = False
     """Push the finished pipeline to the Hub."""
     push_validation_pictures: bool = False
-    """Push `validation.png` too, which shows the validation pictures; a repository is public by default."""
+    """Push `validation.png` too, which shows the validation images. A new repository is public by default."""
     hub_model_id: str | None = None
-    """Its name there, `user/model`; by default the name of `output_dir`."""
+    """Name of the model on the Hub, `user/model`; by default the name of `output_dir`."""
     license: str = "other"
-    """Licence of the weights on their card, as the Hub abbreviates it; it depends on the pictures."""
+    """Licence of the weights on their card, as abbreviated on the Hub; it depends on the training images."""
     hub_private_repo: bool = False
-    """Make it private, if the push creates it."""
+    """Make the repository private if the push creates it."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -83,7 +83,7 @@ class Logs:
             stage (`Stage`): names metrics and grid columns.
         """
         step, output_dir = self.progress.global_step, Path(self.config.output_dir)
-        columns = [image.expand(-1, 3, -1, -1) for image in stage.pictures(batch, predicted)]
+        columns = [image.expand(-1, 3, -1, -1) for image in stage.grid_columns(batch, predicted)]
         grid = torch.cat([*torch.cat(columns, dim=3)], dim=1)  # [N,3,S,5S] to [3,N*S,5S]
         pixels = (grid.permute(1, 2, 0).float().cpu().numpy() * 255).round().astype(np.uint8)
         (output_dir / "validation").mkdir(parents=True, exist_ok=True)

@@ -71,7 +71,7 @@ def feature_matching(real_features: Sequence[Tensor], fake_features: Sequence[Te
 
 
 def l1(real: Tensor, fake: Tensor, mask_mean: Tensor) -> Tensor:
-    """E[|x - x'|] / E[M]: the absolute difference over the whole picture, scaled by the share of the hole.
+    """E[|x - x'|] / E[M]: the absolute difference over the whole image, scaled by the share of the hole.
 
     Args:
         real, fake (`torch.Tensor`): `[N,3,H,W]`.

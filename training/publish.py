@@ -53,7 +53,7 @@ def write_card(
         location=config.hub_model_id,
         datasets=[data] if on_hub else [],
         sections={
-            "Training": f"{config.stage.capitalize()} stage on `{data}`: {step} updates, {samples} pictures of "
+            "Training": f"{config.stage.capitalize()} stage on `{data}`: {step} updates, {samples} images of "
             f"{config.resolution}x{config.resolution} pixels, {minutes:.1f} minutes.",
             "Losses at the end": f"On the last batch looked at.\n\n| name | value |\n|---|---|\n{table}",
             **VALIDATION_SECTION,

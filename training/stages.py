@@ -24,7 +24,7 @@ class EdgeStage:
     A loss of weight 0 is not computed; without adversarial and feature matching loss there is no discriminator.
     Every stage names the networks it trains and has the same five methods. For each batch, `predict` and
     `discriminator_terms` are called, then, after the discriminator's update, `generator_terms`; `metrics` and
-    `pictures` describe the result.
+    `grid_columns` describe the result.
 
     Args:
         networks (`Mapping[str, nn.Module]`): the networks that the stage trains or uses, by name.
@@ -91,7 +91,7 @@ class EdgeStage:
         precision, recall = edge_precision_recall(batch["edges"], predicted["pred_edges"], batch["mask"])
         return {"precision": precision.item(), "recall": recall.item()}
 
-    def pictures(self, batch: Tensors, predicted: Tensors) -> list[Tensor]:
+    def grid_columns(self, batch: Tensors, predicted: Tensors) -> list[Tensor]:
         """Columns of the validation grid: masked image, known lines, prediction, composition, truth."""
         return [
             blend(batch["image"], 1, batch["mask"]),
@@ -185,7 +185,7 @@ class CompletionStage:
         """PSNR of the composition, in decibels."""
         return {"psnr": psnr(batch["image"], predicted["comp_image"]).item()}
 
-    def pictures(self, batch: Tensors, predicted: Tensors) -> list[Tensor]:
+    def grid_columns(self, batch: Tensors, predicted: Tensors) -> list[Tensor]:
         """Columns of the validation grid: masked image, lines, prediction, composition, truth."""
         return [
             blend(batch["image"], 1, batch["mask"]),

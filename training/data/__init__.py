@@ -1,1 +1,1 @@
-"""Data: from rows of a data set to batches of pictures, lines and holes."""
+"""Data: from rows of a data set to batches of images, lines and holes."""

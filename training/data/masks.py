@@ -126,19 +126,19 @@ class MaskFolder:
     def __call__(self, size: int, rng: np.random.Generator) -> Mask:
         file = self.files[rng.integers(len(self.files))]
         try:
-            with Image.open(file) as picture:
-                mask = mask_from_picture(picture, size)
+            with Image.open(file) as image:
+                mask = mask_from_image(image, size)
         except Exception as error:  # Pillow's decoders may raise anything
             raise ValueError(f"`mask_dataset` holds {str(file)!r}, which cannot be read: {error}") from error
         return _turn(mask, rng)
 
 
-def mask_from_picture(picture: Image.Image, size: int) -> Mask:
+def mask_from_image(image: Image.Image, size: int) -> Mask:
     """An image as a mask: resized NEAREST to `size` a side, True where its luminance is 128 and above.
 
     Transparent pixels are not part of the hole.
     """
-    return np.asarray(flatten(picture, "L").resize((size, size), Image.Resampling.NEAREST)) >= 128
+    return np.asarray(flatten(image, "L").resize((size, size), Image.Resampling.NEAREST)) >= 128
 
 
 def _turn(mask: Mask, rng: np.random.Generator) -> Mask:

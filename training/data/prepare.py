@@ -30,7 +30,7 @@ from PIL import Image, ImageOps
 
 MANIFEST = Path(__file__).with_name("data_manifest.ini")
 SPLITS = ("train", "validation")
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png")
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png")
 TOLERANCE = 3  # of 255; another filter, size or JPEG quality changes a quarter's brightness by less
 
 
@@ -104,8 +104,8 @@ def prepare(name: str, archive: Path | None, output_dir: Path, manifest: Mapping
             urllib.request.urlretrieve(source.url, archive)
         unpacked = Path(scratch) / "unpacked"
         unpack(archive, unpacked)
-        pictures = [path for path in unpacked.rglob("*") if path.suffix.lower() in PICTURE_SUFFIXES]
-        by_name = {_key(source.rename(path.stem)): path for path in pictures}
+        photos = [path for path in unpacked.rglob("*") if path.suffix.lower() in IMAGE_SUFFIXES]
+        by_name = {_key(source.rename(path.stem)): path for path in photos}
         for split in SPLITS:
             (output_dir / name / split).mkdir(exist_ok=True)
             for key in manifest[f"{name}/{split}"].keys() & by_name.keys():
@@ -129,12 +129,12 @@ def unpack(archive: Path, folder: Path) -> None:
 def make_smaller(path: Path, short_side: int) -> Image.Image:
     """A photo turned upright, as RGB, its short side at most `short_side` pixels."""
     with Image.open(path) as opened:
-        picture = ImageOps.exif_transpose(opened).convert("RGB")
-    scale = short_side / min(picture.size)
+        photo = ImageOps.exif_transpose(opened).convert("RGB")
+    scale = short_side / min(photo.size)
     if scale >= 1:
-        return picture
-    width, height = picture.size
-    return picture.resize((round(scale * width), round(scale * height)), Image.Resampling.LANCZOS)
+        return photo
+    width, height = photo.size
+    return photo.resize((round(scale * width), round(scale * height)), Image.Resampling.LANCZOS)
 
 
 def find_faults(output_dir: Path, manifest: Mapping[str, Mapping[str, str]]) -> list[str]:
@@ -153,8 +153,8 @@ def find_faults(output_dir: Path, manifest: Mapping[str, Mapping[str, str]]) -> 
 
 def fingerprint(path: Path) -> str:
     """Mean brightness of the upper left, upper right, lower left and lower right quarter, two hex digits each."""
-    with Image.open(path) as picture:
-        return picture.convert("L").resize((2, 2), Image.Resampling.BOX).tobytes().hex()
+    with Image.open(path) as photo:
+        return photo.convert("L").resize((2, 2), Image.Resampling.BOX).tobytes().hex()
 
 
 def _alike(fingerprint: str, other: str) -> bool:

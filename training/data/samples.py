@@ -81,11 +81,11 @@ class SampleMaker:
         # 1. The image, cropped.
         size = self.config.resolution
         with _decoding(row, self.config.image_column):
-            picture = _open_picture(row[self.config.image_column])
-            picture_size = _upright_size(picture)
-        crop = self._draw_crop(picture_size, rng)
+            opened = _open_image(row[self.config.image_column])
+            image_size = _upright_size(opened)
+        crop = self._draw_crop(image_size, rng)
         with _decoding(row, self.config.image_column):
-            image = _read_crop(picture, crop, size, "RGB", Image.Resampling.BILINEAR)  # [S,S,3]
+            image = _read_crop(opened, crop, size, "RGB", Image.Resampling.BILINEAR)  # [S,S,3]
         is_plain = rng.random() < self.plain_probability
         if is_plain:
             image = draw_plain(size, rng)  # [S,S,3]
@@ -138,7 +138,7 @@ class SampleMaker:
         if column is not None:
             with _decoding(row, column):
                 found = _read_crop(
-                    _open_picture(row[column]), crop, self.config.resolution, "L", Image.Resampling.BILINEAR
+                    _open_image(row[column]), crop, self.config.resolution, "L", Image.Resampling.BILINEAR
                 )  # [S,S]
             if not self.config.thin_edges:
                 return found, found * ~mask
@@ -151,7 +151,7 @@ class SampleMaker:
             mask = self.mask_mixture(size, rng)
         else:
             with _decoding(row, column):
-                mask = _read_crop(_open_picture(row[column]), crop, size, "L", Image.Resampling.NEAREST) >= 128
+                mask = _read_crop(_open_image(row[column]), crop, size, "L", Image.Resampling.NEAREST) >= 128
         return mask if mask.any() else irregular_mask(size, rng)
 
 
@@ -171,8 +171,8 @@ def draw_plain(size: int, rng: np.random.Generator) -> npt.NDArray[np.uint8]:
     y, x = np.mgrid[:size, :size] / size
     way = direction[0] * y + direction[1] * x  # [S,S]
     noise = rng.normal(0, rng.uniform(0, 5), (size, size, 1))
-    picture = start + way[..., None] * (stop - start) + noise  # [S,S,3]
-    return picture.clip(0, 255).round().astype(np.uint8)
+    image = start + way[..., None] * (stop - start) + noise  # [S,S,3]
+    return image.clip(0, 255).round().astype(np.uint8)
 
 
 def draw_hints(
@@ -213,7 +213,7 @@ def _decoding(row: Mapping[str, Any], column: str) -> Iterator[None]:
         raise UnreadableRowError(f"{source}: {what}") from error
 
 
-def _open_picture(value: Any) -> Image.Image:
+def _open_image(value: Any) -> Image.Image:
     """Opens an undecoded image of `datasets`: reads its header, not its pixels."""
     if isinstance(value, bytes):
         value = {"bytes": value}
@@ -227,26 +227,26 @@ def _open_picture(value: Any) -> Image.Image:
     return Image.open(io.BytesIO(Path(value["path"]).read_bytes()))
 
 
-def _upright_size(picture: Image.Image) -> tuple[int, int]:
+def _upright_size(image: Image.Image) -> tuple[int, int]:
     """Width and height of an image after applying its EXIF orientation; 5 to 8 swap the two."""
-    if picture.format == "TIFF":
-        picture.load()  # applies and removes the orientation
-    on_its_side = picture.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-    return (picture.height, picture.width) if on_its_side else picture.size
+    if image.format == "TIFF":
+        image.load()  # applies and removes the orientation
+    on_its_side = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    return (image.height, image.width) if on_its_side else image.size
 
 
 def _read_crop(
-    picture: Image.Image, crop: Crop, size: int, mode: str, resampling: Image.Resampling
+    image: Image.Image, crop: Crop, size: int, mode: str, resampling: Image.Resampling
 ) -> npt.NDArray[np.uint8]:
     """Decodes an image, turns it upright, and resizes `crop` of it to `[S,S,3]` (`mode` RGB) or `[S,S]` (L), uint8."""
     # A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if the crop still has `size` pixels a side.
-    width, height = _upright_size(picture)
+    width, height = _upright_size(image)
     scale = min(1.0, max(size / (crop.width * width), size / (crop.height * height)))
-    picture.draft(None, (math.ceil(scale * picture.width), math.ceil(scale * picture.height)))
-    ImageOps.exif_transpose(picture, in_place=True)
-    picture = flatten(picture, mode)
-    left, top = crop.left * picture.width, crop.top * picture.height
-    right = min(picture.width, left + crop.width * picture.width)
-    bottom = min(picture.height, top + crop.height * picture.height)
-    resized = np.asarray(picture.resize((size, size), resampling, box=(left, top, right, bottom)))
+    image.draft(None, (math.ceil(scale * image.width), math.ceil(scale * image.height)))
+    ImageOps.exif_transpose(image, in_place=True)
+    image = flatten(image, mode)
+    left, top = crop.left * image.width, crop.top * image.height
+    right = min(image.width, left + crop.width * image.width)
+    bottom = min(image.height, top + crop.height * image.height)
+    resized = np.asarray(image.resize((size, size), resampling, box=(left, top, right, bottom)))
     return (np.fliplr(resized) if crop.mirrored else resized).copy()

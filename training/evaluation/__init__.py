@@ -1,1 +1,1 @@
-"""Evaluation: methods compared on the same pictures with the same holes."""
+"""Evaluation: methods compared on the same images with the same holes."""

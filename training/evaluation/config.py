@@ -42,6 +42,7 @@ class EvaluationConfig(SharedConfig):
     mask_bins: Sequence[Bin] | None = None
     """Hole sizes of irregular masks in percent; by default the paper's six."""
     seed: int = 0
+    """Seed of the masks."""
     protocol: Protocol = "usual"
     """How L1, PSNR and SSIM are computed: over RGB, or as the published code does."""
     fid: bool = False

@@ -26,6 +26,7 @@ from edgeconnect_hf import EdgeConnectPipeline
 from training.data.samples import UnreadableRowError, to_bytes
 from training.evaluation.config import Bin, EvaluationConfig, parse_config
 from training.evaluation.holes import Example, Samples, chance, with_hole
+from training.evaluation.image_folder import ImageFolder
 from training.evaluation.methods import MODEL_METHODS, Method, opencv_method, pipeline_method
 from training.evaluation.metrics import (
     DISTANCE_LAYERS,
@@ -33,11 +34,10 @@ from training.evaluation.metrics import (
     Protocol,
     count_edges,
     feature_distance,
-    picture_scores,
+    image_scores,
     thin,
 )
-from training.evaluation.picture_folder import PictureFolder
-from training.evaluation.report import Row, line_row, markdown_report, picture_grid, picture_row
+from training.evaluation.report import Row, image_grid, image_row, line_row, markdown_report
 from training.evaluation.results_file import ResultsFile
 from training.vgg import VGG19Features, load_vgg
 
@@ -76,7 +76,7 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
         **{f"match_colours of {name}": pipeline.config["match_colours"] for name, pipeline in pipelines.items()},
     }
     results = ResultsFile(config.output_dir, settings)
-    pictures = PictureFolder(Path(config.output_dir) / "pictures")
+    images = ImageFolder(Path(config.output_dir) / "pictures")
 
     # 2. The missing methods, image by image and hole by hole.
     total = len(samples.names) * len(config.bins) * len(methods)
@@ -90,28 +90,28 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
             if not any(tasks.values()):
                 continue
             sample = samples.read(number)
-            pictures.save(sample.picture, "original", name)
-            real_features = None if vgg is None else _features(vgg, sample.picture)
+            images.save(sample.image, "original", name)
+            real_features = None if vgg is None else _features(vgg, sample.image)
             for hole, missing in tasks.items():
                 example = with_hole(sample, config.masks, hole, chance(config.seed, name, hole))
-                pictures.save(_with_gray_hole(example), _label(hole), "masked", name)
+                images.save(_with_gray_hole(example), _label(hole), "masked", name)
                 for key in missing:
                     figures = _measure(methods[key], example, config.protocol, vgg, real_features)
-                    pictures.save(figures.pop("picture"), _label(hole), _folder(key), name)
+                    images.save(figures.pop("picture"), _label(hole), _folder(key), name)
                     if "lines" in figures:
-                        pictures.save(figures.pop("lines"), _label(hole), _lines_folder(key), name)
+                        images.save(figures.pop("lines"), _label(hole), _lines_folder(key), name)
                     key_fields = {"hole": _label(hole), "method": key[0], "model": key[1], "picture": name}
                     results.add({**key_fields, **figures})
                     progress.update()
 
     # 3. Means, tables, grids.
-    report = {"settings": settings, **_rows(config, list(methods), samples.names, results, pictures, fid)}
+    report = {"settings": settings, **_rows(config, list(methods), samples.names, results, images, fid)}
     folder = Path(config.output_dir)
     (folder / "evaluation.json").write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     (folder / "evaluation.md").write_text(markdown_report(report), encoding="utf-8")
     shown = samples.names[-config.grid_pictures :] if config.grid_pictures else []
     for hole in config.bins if shown else ():
-        _grid(list(methods), shown, hole, pictures).save(folder / f"grid_{_label(hole)}.png")
+        _grid(list(methods), shown, hole, images).save(folder / f"grid_{_label(hole)}.png")
     return report
 
 
@@ -166,15 +166,15 @@ def _measure(
     vgg: VGG19Features | None,
     real_features: Mapping[str, torch.Tensor] | None,
 ) -> dict[str, Any]:
-    """Runs a method: its `picture`, its `lines` if G1 drew any, and metrics by name."""
+    """Runs a method: its `image`, its `lines` if G1 drew any, and metrics by name."""
     start = time.perf_counter()
     repair = method(example)
     seconds = time.perf_counter() - start
-    scores = picture_scores(_to_tensor(example.picture), _to_tensor(repair.picture), protocol)
+    scores = image_scores(_to_tensor(example.image), _to_tensor(repair.image), protocol)
     scores["psnr"] = min(scores["psnr"], HIGHEST_PSNR)
-    figures = {"picture": repair.picture, "hole_share": float(example.mask.mean()), "seconds": seconds, **scores}
+    figures = {"picture": repair.image, "hole_share": float(example.mask.mean()), "seconds": seconds, **scores}
     if vgg is not None and real_features is not None:
-        figures["feature_distance"] = feature_distance(real_features, _features(vgg, repair.picture))
+        figures["feature_distance"] = feature_distance(real_features, _features(vgg, repair.image))
     if repair.lines is not None:
         edges, lines, mask = (_to_tensor(array) for array in (example.edges, repair.lines, to_bytes(example.mask)))
         counts = count_edges(thin(edges), thin(lines), mask)
@@ -184,19 +184,19 @@ def _measure(
     return figures
 
 
-def _to_tensor(picture: npt.NDArray[np.uint8]) -> torch.Tensor:
+def _to_tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:
     """`[S,S,3]` or `[S,S]` uint8 to `[1,3,S,S]` or `[1,1,S,S]` float32 in [0,1]."""
-    planes = np.atleast_3d(picture).transpose(2, 0, 1)[None]
+    planes = np.atleast_3d(image).transpose(2, 0, 1)[None]
     return torch.from_numpy(np.divide(planes, 255, dtype=np.float32))
 
 
 @torch.no_grad()
-def _features(vgg: VGG19Features, picture: npt.NDArray[np.uint8]) -> dict[str, torch.Tensor]:
-    return vgg(_to_tensor(picture).to(vgg.mean.device))
+def _features(vgg: VGG19Features, image: npt.NDArray[np.uint8]) -> dict[str, torch.Tensor]:
+    return vgg(_to_tensor(image).to(vgg.mean.device))
 
 
 def _with_gray_hole(example: Example) -> npt.NDArray[np.uint8]:
-    masked = example.picture.copy()
+    masked = example.image.copy()
     masked[example.mask] = 128
     return masked
 
@@ -209,32 +209,32 @@ def _rows(
     keys: Sequence[MethodKey],
     names: Sequence[str],
     results: ResultsFile,
-    pictures: PictureFolder,
+    images: ImageFolder,
     fid: FrechetDistance | None,
 ) -> dict[str, list[Row]]:
     if fid is not None:
-        fid.add_originals(pictures.batches(names, "original"))
+        fid.add_originals(images.batches(names, "original"))
     table, lines = [], []
     for hole in map(_label, config.bins):
         for key in keys:
             result_keys = [(hole, *key, name) for name in names]
             of_method = [results.results[result_key] for result_key in result_keys]
-            row = picture_row(of_method)
+            row = image_row(of_method)
             if fid is not None:
-                row["fid"] = fid(pictures.batches(names, hole, _folder(key)))
+                row["fid"] = fid(images.batches(names, hole, _folder(key)))
             table.append(row)
             if "line_hits" in of_method[0]:
                 lines.append(line_row(of_method))
     return {"table": table, "lines": lines}
 
 
-def _grid(keys: Sequence[MethodKey], names: Sequence[str], hole: Bin, pictures: PictureFolder) -> Image.Image:
+def _grid(keys: Sequence[MethodKey], names: Sequence[str], hole: Bin, images: ImageFolder) -> Image.Image:
     """Columns of originals, masked images, each method's results, and G1's lines."""
     columns = {"original": ("original",), "masked": (_label(hole), "masked")}
     columns |= {_folder(key): (_label(hole), _folder(key)) for key in keys}
     drawn = {_lines_folder(key): (_label(hole), _lines_folder(key)) for key in keys}
-    columns |= {title: parts for title, parts in drawn.items() if pictures.path(*parts, names[0]).exists()}
-    return picture_grid({title: [pictures.load(*parts, name) for name in names] for title, parts in columns.items()})
+    columns |= {title: parts for title, parts in drawn.items() if images.path(*parts, names[0]).exists()}
+    return image_grid({title: [images.load(*parts, name) for name in names] for title, parts in columns.items()})
 
 
 def _label(hole: Bin) -> str:

@@ -18,9 +18,9 @@ SMALLEST_HOLE = 0.01  # share of the image, for hole sizes that start at 0 %
 
 @dataclass(frozen=True)
 class Sample:
-    """A whole image: `picture` `[S,S,3]` uint8 RGB, and its lines `edges` `[S,S]` uint8 in {0,255}."""
+    """A whole image: `image` `[S,S,3]` uint8 RGB, and its lines `edges` `[S,S]` uint8 in {0,255}."""
 
-    picture: npt.NDArray[np.uint8]
+    image: npt.NDArray[np.uint8]
     edges: npt.NDArray[np.uint8]
 
 
@@ -61,13 +61,13 @@ class Example:
     """An image with a hole.
 
     Args:
-        picture (`np.ndarray`): `[S,S,3]` uint8 RGB, whole.
+        image (`np.ndarray`): `[S,S,3]` uint8 RGB, whole.
         mask (`np.ndarray`): `[S,S]` bool, True in the hole.
-        edges (`np.ndarray`): `[S,S]` uint8, values {0,255}: Canny's lines of the whole picture.
+        edges (`np.ndarray`): `[S,S]` uint8, values {0,255}: Canny's lines of the whole image.
         hints (`np.ndarray`): `[S,S]` uint8, values {0,255}: some of these lines, in the hole.
     """
 
-    picture: npt.NDArray[np.uint8]
+    image: npt.NDArray[np.uint8]
     mask: npt.NDArray[np.bool_]
     edges: npt.NDArray[np.uint8]
     hints: npt.NDArray[np.uint8]
@@ -82,7 +82,7 @@ def with_hole(sample: Sample, masks: str, hole: tuple[int, int], rng: np.random.
         hole (`tuple[int, int]`): smallest and largest share of the hole in percent.
         rng (`np.random.Generator`): source of randomness.
     """
-    size = sample.picture.shape[0]
+    size = sample.image.shape[0]
     low, high = (percent / 100 for percent in hole)
     if masks == "rectangle":
         mask = rectangle_mask(size, rng)
@@ -92,7 +92,7 @@ def with_hole(sample: Sample, masks: str, hole: tuple[int, int], rng: np.random.
     if not low - pixel <= mask.mean() <= high + pixel:
         raise RuntimeError(f"a mask covers {mask.mean():.2%} of the image, outside {hole[0]}-{hole[1]} %.")
     hints = draw_hints(sample.edges, mask, rng)
-    return Example(sample.picture, mask, sample.edges, hints)
+    return Example(sample.image, mask, sample.edges, hints)
 
 
 def chance(seed: int, name: str, hole: tuple[int, int]) -> np.random.Generator:

@@ -20,11 +20,11 @@ class Repair:
     """The result of a method.
 
     Args:
-        picture (`np.ndarray`): `[S,S,3]` uint8 RGB.
+        image (`np.ndarray`): `[S,S,3]` uint8 RGB.
         lines (`np.ndarray`, *optional*): `[S,S]` uint8, G1's lines in the hole and the known ones around it.
     """
 
-    picture: npt.NDArray[np.uint8]
+    image: npt.NDArray[np.uint8]
     lines: npt.NDArray[np.uint8] | None = None
 
 
@@ -36,7 +36,7 @@ MODEL_METHODS: dict[str, Callable[[Example], dict[str, Any]]] = {
     "true_edges": lambda example: {"edges": Image.fromarray(example.edges)},
     "no_edges": lambda example: {"edges": Image.fromarray(np.zeros_like(example.edges))},
     "unblended_edges": lambda example: {"blend_edges": False},
-    "line_segments": lambda example: {"known_edges": Image.fromarray(line_segments(example.picture))},
+    "line_segments": lambda example: {"known_edges": Image.fromarray(line_segments(example.image))},
     "edge_hints": lambda example: {"edge_hints": Image.fromarray(example.hints)},
 }
 OPENCV_METHODS = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}
@@ -64,7 +64,7 @@ def pipeline_method(pipeline: EdgeConnectPipeline, name: str, sigma: float) -> M
         draws = "edges" not in arguments
         if draws:
             arguments["sigma"] = sigma
-        result = pipeline(Image.fromarray(example.picture), Image.fromarray(example.mask), **arguments)
+        result = pipeline(Image.fromarray(example.image), Image.fromarray(example.mask), **arguments)
         return Repair(np.asarray(result.images[0]), np.asarray(result.edges[0]) if draws else None)
 
     return repair
@@ -75,23 +75,23 @@ def opencv_method(name: str) -> Method:
 
     def repair(example: Example) -> Repair:
         hole = example.mask.astype(np.uint8)
-        picture = cv2.inpaint(example.picture, hole, _OPENCV_RADIUS, OPENCV_METHODS[name])
-        return Repair(np.asarray(picture, np.uint8))
+        image = cv2.inpaint(example.image, hole, _OPENCV_RADIUS, OPENCV_METHODS[name])
+        return Repair(np.asarray(image, np.uint8))
 
     return repair
 
 
-def line_segments(picture: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+def line_segments(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
     """The lines of OpenCV's line segment detector, one pixel wide.
 
     Args:
-        picture (`np.ndarray`): `[S,S,3]` uint8 RGB.
+        image (`np.ndarray`): `[S,S,3]` uint8 RGB.
 
     Returns:
         `[S,S]` uint8, values {0,255}.
     """
-    segments = cv2.createLineSegmentDetector().detect(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY))[0]  # [K,1,4] x y x y
-    lines = np.zeros(picture.shape[:2], np.uint8)
+    segments = cv2.createLineSegmentDetector().detect(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[0]  # [K,1,4] x y x y
+    lines = np.zeros(image.shape[:2], np.uint8)
     if segments is not None:
         cv2.polylines(lines, list(segments.reshape(-1, 2, 2).round().astype(np.int32)), isClosed=False, color=255)
     return lines

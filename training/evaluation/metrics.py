@@ -19,7 +19,7 @@ DISTANCE_LAYERS = ("relu1_1", "relu2_1", "relu2_2", "relu3_1", "relu3_4")
 
 
 def psnr(real: Tensor, fake: Tensor) -> Tensor:
-    """Peak signal-to-noise ratio, -10 log10(E[(x - x')^2]) of each picture, the mean over the batch.
+    """Peak signal-to-noise ratio, -10 log10(E[(x - x')^2]) of each image, the mean over the batch.
 
     Args:
         real, fake (`torch.Tensor`): `[N,C,H,W]` in [0,1].
@@ -30,7 +30,7 @@ def psnr(real: Tensor, fake: Tensor) -> Tensor:
     return -10 * (real - fake).square().mean(dim=(1, 2, 3)).log10().mean()
 
 
-def picture_scores(real: Tensor, fake: Tensor, protocol: Protocol = "usual") -> dict[str, float]:
+def image_scores(real: Tensor, fake: Tensor, protocol: Protocol = "usual") -> dict[str, float]:
     """L1, PSNR and SSIM of a completed image against the original, known pixels included.
 
     Args:
@@ -49,7 +49,7 @@ def picture_scores(real: Tensor, fake: Tensor, protocol: Protocol = "usual") -> 
         window = 11
     else:
         weights = torch.tensor(GRAY_WEIGHTS, dtype=real.dtype, device=real.device).view(1, 3, 1, 1)
-        real, fake = ((picture * weights).sum(dim=1, keepdim=True) for picture in (real, fake))  # [N,1,H,W]
+        real, fake = ((image * weights).sum(dim=1, keepdim=True) for image in (real, fake))  # [N,1,H,W]
         l1 = (real - fake).abs().sum() / (real + fake).sum().clamp(min=torch.finfo(real.dtype).tiny)  # may be black
         window = 51
     _, ssim_map = structural_similarity_index_measure(
@@ -99,15 +99,15 @@ class FrechetDistance:
                 f"torch-fidelity); `vgg_weights` gives another distance without them: {error}"
             ) from error
 
-    def add_originals(self, pictures: Iterable[Tensor]) -> None:
+    def add_originals(self, images: Iterable[Tensor]) -> None:
         """The images to compare with, `[N,3,H,W]` uint8 RGB."""
-        for batch in pictures:
+        for batch in images:
             self.metric.update(batch, real=True)
 
-    def __call__(self, pictures: Iterable[Tensor]) -> float:
-        """The distance of `pictures`, `[N,3,H,W]` uint8 RGB, from the originals; at least two of each."""
+    def __call__(self, images: Iterable[Tensor]) -> float:
+        """The distance of `images`, `[N,3,H,W]` uint8 RGB, from the originals; at least two of each."""
         self.metric.reset()  # keeps the originals
-        for batch in pictures:
+        for batch in images:
             self.metric.update(batch, real=False)
         return float(self.metric.compute())
 

@@ -33,7 +33,7 @@ _TEXT = ("hole", "method", "model")
 _TITLE_HEIGHT = 18  # pixels
 
 
-def picture_row(results: Sequence[Mapping[str, Any]]) -> Row:
+def image_row(results: Sequence[Mapping[str, Any]]) -> Row:
     """Means of one method's results at one hole size; of the seconds the median, as the first call is slow."""
     row: Row = {name: results[0][name] for name in _TEXT}
     row["pictures"] = len(results)
@@ -73,8 +73,8 @@ def markdown_report(report: Mapping[str, Any]) -> str:
     """
     settings = report["settings"]
     text = (
-        f"{settings['pictures']} pictures of {settings['dataset']}, {settings['resolution']}x{settings['resolution']}, "
-        f"{settings['masks']} masks, protocol {settings['protocol']}; the hole in % of the picture.\n\n"
+        f"{settings['pictures']} images of {settings['dataset']}, {settings['resolution']}x{settings['resolution']}, "
+        f"{settings['masks']} masks, protocol {settings['protocol']}; the hole in % of the image.\n\n"
     )
     text += markdown_table(report["table"])
     if report["lines"]:
@@ -94,7 +94,7 @@ def _cell(name: str, value: Any) -> str:
     return str(value) if name in _TEXT else format(value, _FORMATS.get(name, ".3f"))
 
 
-def picture_grid(columns: Mapping[str, Sequence[npt.NDArray[np.uint8]]]) -> Image.Image:
+def image_grid(columns: Mapping[str, Sequence[npt.NDArray[np.uint8]]]) -> Image.Image:
     """Images side by side under their titles.
 
     Args:
@@ -104,8 +104,8 @@ def picture_grid(columns: Mapping[str, Sequence[npt.NDArray[np.uint8]]]) -> Imag
     rows = len(next(iter(columns.values())))
     grid = Image.new("RGB", (len(columns) * size, _TITLE_HEIGHT + rows * size), "white")
     draw = ImageDraw.Draw(grid)
-    for column, (title, pictures) in enumerate(columns.items()):
+    for column, (title, images) in enumerate(columns.items()):
         draw.text((column * size + 4, 3), title, fill="black")
-        for row, picture in enumerate(pictures):
-            grid.paste(Image.fromarray(picture), (column * size, _TITLE_HEIGHT + row * size))
+        for row, image in enumerate(images):
+            grid.paste(Image.fromarray(image), (column * size, _TITLE_HEIGHT + row * size))
     return grid

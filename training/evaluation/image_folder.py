@@ -9,7 +9,7 @@ import torch
 from PIL import Image
 
 
-class PictureFolder:
+class ImageFolder:
     """PNG files in folders of folders: `original/NAME.png`, `20-30/masked/NAME.png`, `20-30/telea/NAME.png`, …
 
     Args:
@@ -23,15 +23,15 @@ class PictureFolder:
         """The path of an image: folders, then its name."""
         return self.root.joinpath(*parts[:-1]) / f"{parts[-1]}.png"
 
-    def save(self, picture: npt.NDArray[np.uint8], *parts: str) -> None:
+    def save(self, image: npt.NDArray[np.uint8], *parts: str) -> None:
         """Writes `[H,W,3]` or `[H,W]` uint8."""
         self.path(*parts).parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(picture).save(self.path(*parts))
+        Image.fromarray(image).save(self.path(*parts))
 
     def load(self, *parts: str) -> npt.NDArray[np.uint8]:
         """Reads an image written by `save`."""
-        with Image.open(self.path(*parts)) as picture:
-            return np.array(picture)
+        with Image.open(self.path(*parts)) as image:
+            return np.array(image)
 
     def batches(self, names: Sequence[str], *parts: str) -> Iterator[torch.Tensor]:
         """Each of the images `names` in the folder `parts` as `[1,3,H,W]` uint8."""
