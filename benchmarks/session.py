@@ -1,9 +1,9 @@
-"""What an editing session saves: a 4000x3000 photo with a hole of 300x200 pixels, edited line by line.
+"""Time saved by an editing session: a 4000x3000 photo with a hole of 300x200 pixels, edited line by line.
 
     python benchmarks/session.py [--repeats 5]
 
-The first call opens the photo, draws the lines and paints; each later `complete` follows an edit in the hole. The
-pipeline's own `complete`, which opens the photo anew, stands beside it, and so does an edit that changes no window.
+The first call opens the photo, draws the lines and completes; each later `complete` follows an edit in the hole. For
+comparison: the pipeline's own `complete`, which opens the photo again, and an edit that changes no window.
 """
 
 import argparse

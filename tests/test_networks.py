@@ -66,7 +66,9 @@ def test_colours_are_matched_as_in_the_model_started_from_unless_said(setting, e
 
 
 def test_a_model_that_is_nowhere_is_named():
-    with pytest.raises(ValueError, match="`pretrained_model_name_or_path` is '/no/such/run', .* neither a local folder"):
+    with pytest.raises(
+        ValueError, match="`pretrained_model_name_or_path` is '/no/such/run', .* neither a local folder"
+    ):
         make_networks(make_config(pretrained_model_name_or_path="/no/such/run"), ["edge_generator"])
 
 
