@@ -308,7 +308,7 @@ def test_an_example_is_repaired_at_once(open_page, pipeline):
 def test_errors_are_toasts(open_page, files):
     page = open_page()
     page.locator("#photo input[type=file]").set_input_files(files / "text.png")
-    expect(page.locator(".toast-body").last).to_contain_text("The photo is not a picture of a known format.")
+    expect(page.locator(".toast-body").last).to_contain_text("The photo is not an image in a known format.")
 
 
 @needs_chromium

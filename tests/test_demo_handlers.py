@@ -251,12 +251,14 @@ def test_files_that_are_no_suitable_pictures(page, endpoints, photo, hole, tmp_p
     text.write_text("no picture")
     broken.write_bytes(Path(good).read_bytes()[:100])
     Image.new("1", (20000, 10000)).save(bomb)
+    Image.new("F", (40, 30)).save(tmp_path / "float.tiff")
     strange = Path(save(photo, tmp_path / "strange.png", exif=strange_exif))
     for path, message in (
-        (text, "The photo is not a picture of a known format."),
+        (text, "The photo is not an image in a known format."),
         (broken, "The photo cannot be decoded"),
         (strange, "The photo cannot be decoded: 'float' object"),
-        (bomb, "The photo is far too large; up to 25 megapixels are accepted."),
+        (bomb, "The photo is far too large: up to 25 megapixels are accepted."),
+        (tmp_path / "float.tiff", "`image` is a PIL picture of mode F"),
         (tmp_path / "gone.png", "The photo is not available. It may have been deleted: please upload it again."),
     ):
         with pytest.raises(gr.Error, match=message):

@@ -1,7 +1,7 @@
-"""Between the page's editors, which show a smaller picture, and masks and lines at the photo's own size.
+"""Masks and lines at the photo's full size <-> layers of the page's editors, which show a smaller copy.
 
-An editor is shown a transparent layer and gives it back painted and erased on. Only what changed on it is carried over
-to the full size; everything else stays what it was there, exactly.
+An editor gets a transparent layer and returns it with a person's strokes. Only pixels that changed are carried over to
+the full size; all others keep their exact values there.
 """
 
 from collections.abc import Sequence
@@ -12,6 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
+
+from ..pictures import flatten
 
 MASK_COLOUR = (225, 29, 72)
 MASK_OPACITY = 0.6
@@ -27,7 +29,7 @@ Bytes = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Lines:
-    """Lines in the making.
+    """A line map being edited.
 
     Args:
         edges (`np.ndarray`): `[H,W]` uint8, 255 on a line.
@@ -46,12 +48,13 @@ def hex_colour(colour: tuple[int, int, int]) -> str:
 
 
 def show_photo(image: Image.Image) -> Image.Image:
-    """Any upright picture as the editors show it: RGB on white, at most 1024 pixels a side."""
-    if image.mode.startswith("I;16"):
-        image = Image.fromarray((np.asarray(image).astype(np.uint16) >> 8).astype(np.uint8))
+    """An upright photo as the editors show it: RGB on white, at most 1024 pixels a side.
+
+    Raises:
+        ValueError: its mode is I or F.
+    """
     height, width = _shown_size((image.height, image.width))
-    image = image.convert("RGBA").resize((width, height), Image.Resampling.BOX)
-    return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+    return flatten(image, "RGB").resize((width, height), Image.Resampling.BOX)
 
 
 def mask_layer(mask: Bools) -> Image.Image:
@@ -61,27 +64,27 @@ def mask_layer(mask: Bools) -> Image.Image:
 
 
 def read_mask(layers: Sequence[Image.Image], mask: Bools) -> Bools:
-    """`mask` with what was painted and erased since it was shown as `layers`."""
+    """`mask` with what a person has painted and erased on `layers`, which showed it."""
     shown = _reduce(mask)
     returned = _flatten(layers, shown.shape)[..., 3] >= 255 * MASK_OPACITY / 2
     return np.where(_enlarge(returned != shown, mask.shape), _enlarge(returned, mask.shape), mask)
 
 
 def lines_background(photo: Image.Image, mask: Bools) -> Image.Image:
-    """The shown photo, faded so that lines stand out, more so in the hole."""
+    """The shown photo, faded so that lines stand out, and more in the hole."""
     share = np.where(_reduce(mask), 0.12, 0.45)[..., None]
     return Image.fromarray(np.rint(np.asarray(photo) * share + 255 * (1 - share)).astype(np.uint8))
 
 
 def lines_layer(lines: Lines) -> Image.Image:
-    """The layer that shows `lines`: a colour for where they come from, opaque as they are strong."""
+    """The layer that shows `lines`: coloured by origin, as opaque as they are strong."""
     colour = _plane(_reduce(lines.mask), IMAGINED_COLOUR, KNOWN_COLOUR)
     colour[_reduce(lines.drawn)] = DRAWN_COLOUR
     return Image.fromarray(np.dstack([colour, _reduce(lines.edges)]))
 
 
 def read_lines(layers: Sequence[Image.Image], lines: Lines) -> Lines:
-    """`lines` with what was drawn and erased since they were shown as `layers`."""
+    """`lines` with what a person has drawn and erased on `layers`, which showed them."""
     before = np.asarray(lines_layer(lines)).astype(np.int16)
     after = _flatten(layers, before.shape[:2]).astype(np.int16)
     opacity_before, opacity = before[..., 3], after[..., 3]
@@ -98,7 +101,7 @@ def read_lines(layers: Sequence[Image.Image], lines: Lines) -> Lines:
 
 
 def resize_mask(mask: Bools, by: int) -> Bools:
-    """Grow the hole by so many pixels, or shrink it (`by` below 0)."""
+    """Grow the hole by `by` pixels; a negative `by` shrinks it."""
     disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(by) + 1, 2 * abs(by) + 1))
     change = cv2.dilate if by > 0 else cv2.erode
     return change(mask.astype(np.uint8), disc) > 0
@@ -116,7 +119,7 @@ def _nearest(size: int, shown: int) -> npt.NDArray[np.intp]:
 
 
 def _reduce(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`[H,W]` to the shown size by the strongest, so that a thin line stays visible."""
+    """`[H,W]` to the shown size by the maximum, so that thin lines stay visible."""
     for axis, (size, shown) in enumerate(zip(plane.shape, _shown_size(plane.shape), strict=True)):
         plane = np.maximum.reduceat(plane, np.searchsorted(_nearest(size, shown), np.arange(shown)), axis=axis)
     return plane
@@ -129,13 +132,13 @@ def _enlarge(plane: Bools, size: tuple[int, ...]) -> Bools:
 
 
 def _plane(where: npt.NDArray[Any], colour: tuple[int, int, int], elsewhere: tuple[int, int, int] = (0, 0, 0)) -> Bytes:
-    """`[h,w,3]`: one colour where, another elsewhere."""
+    """`[h,w,3]`: `colour` where `where` is above 0, `elsewhere` in all other places."""
     planes = np.where(where[..., None] > 0, np.array(colour, np.uint8), np.array(elsewhere, np.uint8))
     return cast("Bytes", planes)
 
 
 def _flatten(layers: Sequence[Image.Image], size: tuple[int, ...]) -> Bytes:
-    """All layers over one another: `[h,w,4]`."""
+    """All layers composited: `[h,w,4]`."""
     flat = Image.new("RGBA", (size[1], size[0]))
     for layer in layers:
         flat.alpha_composite(layer.convert("RGBA").resize(flat.size, Image.Resampling.NEAREST))

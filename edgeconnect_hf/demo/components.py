@@ -1,4 +1,4 @@
-"""Gradio components that hand over files unread: they are read, within limits, by the jobs that need them."""
+"""Gradio components that leave files unread: the jobs that need them read them, within limits."""
 
 import threading
 from abc import ABCMeta
@@ -25,7 +25,7 @@ class _WithoutStub(ComponentMeta):
 
 
 class FileImage(gr.Image, metaclass=_WithoutStub):
-    """A picture, handed over as the path of its file."""
+    """An image whose value is the path of its file."""
 
     is_template = True  # to the page it is a gr.Image
 
@@ -34,14 +34,14 @@ class FileImage(gr.Image, metaclass=_WithoutStub):
 
 
 class LayersEditor(gr.ImageEditor, metaclass=_WithoutStub):
-    """An editor that hands over its layers, bytes or path each; None where it shows nothing.
+    """An editor whose value is its layers, each bytes or a path; None if it shows nothing.
 
-    Gradio makes the component anew for a session that changes its size, so what pages sent is kept by the class.
+    Gradio re-creates the component for a session that changes its size, so the class keeps the layers that pages send.
     """
 
     is_template = True  # to the page it is a gr.ImageEditor
     lock = threading.Lock()
-    stored: dict[str, dict[int, bytes]] = {}  # noqa: RUF012  layers by an identity of the page's choice, the newest last
+    stored: dict[str, dict[int, bytes]] = {}  # noqa: RUF012  layers by the id that the page chose, newest last
 
     def preprocess(self, payload: EditorData | None) -> list[bytes | str] | None:  # type: ignore[override]
         if payload is None:
@@ -59,7 +59,7 @@ class LayersEditor(gr.ImageEditor, metaclass=_WithoutStub):
 
     @server
     def accept_blobs(self, data: AcceptBlobs) -> None:
-        """Keep a layer that a page sends ahead of the event that needs it."""
+        """Keep a layer that a page sends ahead of its event."""
         try:
             kind, key = data.data["type"], data.data["id"]
             number = int(data.data["index"] or 0) if kind == "layer" else 0
@@ -70,7 +70,7 @@ class LayersEditor(gr.ImageEditor, metaclass=_WithoutStub):
             raise HTTPException(413, "This drawing is too large.")
         with self.lock:
             layers = self.stored.pop(key, {})
-            if kind == "layer":  # background and composite are of no use here
+            if kind == "layer":  # background and composite are not needed
                 layers[number] = content
             self.stored[key] = layers
             while len(self.stored) > 1 and sum(map(_size, self.stored.values())) > _MAX_STORED_BYTES:

@@ -1,7 +1,7 @@
-"""Where all requests pass: which routes there are, how large a request may be, who may queue, and who has left.
+"""Every request passes here: which routes exist, how large requests may be, who may queue, who has left.
 
-Gradio (6.31) leaves these to the application. Its internals that are overridden here are why pyproject.toml takes one
-minor version of it.
+Gradio (6.31) leaves this to the application. Its internals are overridden here, so pyproject.toml pins the minor
+version.
 """
 
 import asyncio
@@ -54,7 +54,7 @@ class Listeners:
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
-        self.left: dict[str, float] = {}  # and when
+        self.left: dict[str, float] = {}  # when each left
 
     @contextmanager
     def listening(self, key: str) -> Iterator[None]:
@@ -70,7 +70,7 @@ class Listeners:
             self.left = {key: when for key, when in self.left.items() if now - when < 10 * _PATIENCE}
 
     def have_left(self, keys: set[str], since: float) -> bool:
-        """Whether nobody listens under any of `keys`, and nobody is to be expected, for a job that came at `since`."""
+        """Whether nobody listens under any of `keys`, nor is expected to, for a job queued at `since`."""
         if any(key in self.counts for key in keys):
             return False
         now = time.monotonic()
@@ -79,7 +79,7 @@ class Listeners:
 
 
 class Door(gr.Blocks):
-    """The page's `gr.Blocks`, which looks at every request's inputs and at who sends it.
+    """The page's `gr.Blocks`. It checks every request's inputs and who sends it.
 
     Args:
         limits (`Limits`): what a visitor may ask.
@@ -109,26 +109,26 @@ class Door(gr.Blocks):
         return self
 
     async def process_api(self, block_fn: Any, inputs: list[Any], *args: Any, **options: Any) -> dict[str, Any]:
-        """All inputs of all endpoints pass here, private ones' too; and all errors."""
+        """Check the inputs of every endpoint, private ones included; keep unexpected errors to the log."""
         self.files.check_inputs(inputs, options.get("session_hash"))
         try:
             return await super().process_api(block_fn, inputs, *args, **options)
         except gr.Error:
             raise
-        except Exception:  # Gradio's words for it may name files of this server
+        except Exception:  # its message may name files of this server
             logger.exception("A request failed.")
             raise refusal("This request could not be processed.") from None
 
     def identify(self) -> tuple[str | None, Callable[[], bool]]:
-        """The session of the event that is being processed, and whether its visitor has left."""
+        """The session of the event being processed, and a function that tells whether its visitor has left."""
         event = self._queue.event_ids_to_events.get(LocalContext.event_id.get() or "")
         if event is None:
             return None, lambda: False
-        keys, came = {event._id, event.session_hash}, event.enqueue_time
-        return event.session_hash, lambda: self.listeners.have_left(keys, came)
+        keys, queued_at = {event._id, event.session_hash}, event.enqueue_time
+        return event.session_hash, lambda: self.listeners.have_left(keys, queued_at)
 
     def close_session(self, session: str) -> None:
-        """Forget a session: its files, its components' values, its messages."""
+        """Delete a session: its files, its components' values, its messages."""
         self.files.forget(session)
         self.state_holder.session_data.pop(session, None)
         self.state_holder.time_last_used.pop(session, None)
@@ -137,14 +137,14 @@ class Door(gr.Blocks):
             del self._queue.pending_messages_per_session[session]
 
     def is_open(self, session: str) -> bool:
-        """Whether a page of this session, or a job of its, is still there."""
+        """Whether the session still has a page open or a job unanswered."""
         return session in self.listeners.counts or any(
             event.session_hash == session for event in self._queue.unanswered()
         )
 
 
 class _AdmittingQueue(Queue):
-    """Gradio's queue, which takes no more jobs than `Limits` allow. Jobs are the functions that carry `is_job`."""
+    """Gradio's queue, bounded by `Limits`. Jobs are the functions for which `is_job` is true."""
 
     blocks: Door
 
@@ -156,7 +156,7 @@ class _AdmittingQueue(Queue):
         return await super().push(body=body, request=request, username=username)
 
     def unanswered(self) -> list[Event]:
-        """Events of which no visitor has the result yet."""
+        """Events whose result has not been delivered."""
         pending = self.pending_event_ids_session
         return [
             event for event in self.event_ids_to_events.values() if event._id in pending.get(event.session_hash, ())
@@ -179,12 +179,12 @@ class _AdmittingQueue(Queue):
 
 
 def is_job(function: Any) -> bool:
-    """Whether an endpoint asks for the model."""
+    """Whether an endpoint runs the model."""
     return function.concurrency_id == JOB["concurrency_id"]
 
 
 def _public_address(request: Any) -> str | None:
-    """The visitor's address, unless it is private: that of a reverse proxy, which all share, or of this machine."""
+    """The visitor's address; None for a private one: a reverse proxy's, which visitors share, or this machine's."""
     host = request.client.host if request.client else ""
     try:
         return host if ipaddress.ip_address(host).is_global else None
@@ -222,7 +222,7 @@ class Doorkeeper:
             self.door.files.make_room()
 
     async def _bounded(self, scope: Scope, receive: Receive, send: Send, largest: int) -> None:
-        """Pass on a request whose body has at most `largest` bytes, and a 503 with the time to wait."""
+        """Pass on a request of at most `largest` bytes; add `Retry-After` to a 503."""
         too_large = JSONResponse({"detail": f"The request is larger than {largest // 1024} kB."}, 413)
         headers = dict(scope["headers"])
         length = headers.get(b"content-length", b"0")
@@ -277,4 +277,4 @@ class Doorkeeper:
 
 
 class _TooLargeError(Exception):
-    """A request's body goes beyond its limit."""
+    """A request's body exceeds its limit."""

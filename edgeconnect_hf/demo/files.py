@@ -1,4 +1,4 @@
-"""The pictures that visitors upload and are handed: who may name them, how they are read, when they are deleted."""
+"""Uploads and results: who may name them, how they are read, when they are deleted."""
 
 import logging
 import os
@@ -7,30 +7,29 @@ import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import numpy as np
 from gradio.utils import get_upload_folder
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
-from ..pictures import read_map
+from ..pictures import read_file, read_map
 from .canvas import Bools
 from .jobs import current_job
 from .limits import Limits
 from .refusals import as_refusals, gone, refusal
 
-# Those of Pillow's formats that people paint and photograph in. Others are doors: an EPS file runs Ghostscript.
+# Pillow's formats for photos and drawings. Others are a risk: an EPS file runs Ghostscript.
 Image.init()
-_FORMATS: list[str] = [
+_FORMATS = tuple(
     name
     for name in ("AVIF", "BMP", "GIF", "JPEG", "JPEG2000", "MPO", "PNG", "PPM", "TIFF", "WEBP")
     if name in Image.OPEN
-]
+)
 
-_CANVAS_MEGAPIXELS = 4  # the page's canvases have one
+_CANVAS_MEGAPIXELS = 4  # the page's canvas has one
 _BLOCK = 4096  # bytes that even an empty file takes
 
 logger = logging.getLogger(__name__)
@@ -45,15 +44,15 @@ class Files:
 
     def __init__(self, limits: Limits):
         self.limits = limits
-        self.owners: defaultdict[str, set[str]] = defaultdict(set)  # path -> sessions that uploaded or were handed it
+        self.owners: defaultdict[str, set[str]] = defaultdict(set)  # path -> sessions that uploaded or received it
         self.lock = threading.Lock()
-        self.demo: gr.Blocks | None = None  # set once it is built; it knows the files that it serves
+        self.demo: gr.Blocks | None = None  # set once it is built; it knows the files it serves
 
     def check_inputs(self, inputs: Any, session: str | None) -> None:
-        """Refuse every file in `inputs`, nested at any depth, that was neither uploaded here nor handed out by here.
+        """Refuse `inputs` that name, at any depth, a file which this server neither received nor wrote.
 
-        Gradio checks files only where they carry its `meta`, and a component may be handed one without (6.31). This may
-        go once `gradio.processing_utils.async_move_files_to_cache` checks all that have a `path`.
+        Gradio checks only files that carry its `meta`, but its components accept others (6.31). This can go once
+        `gradio.processing_utils.async_move_files_to_cache` checks everything with a `path`.
 
         Raises:
             gr.Error: there is such a file; the answer is the same whatever it is.
@@ -65,32 +64,23 @@ class Files:
                 self.own(path, session)
 
     def own(self, path: str, session: str) -> None:
-        """Let a file be deleted with `session`."""
+        """Have a file deleted with `session`."""
         with self.lock:
             self.owners[path].add(session)
 
     def read(self, path: Any, name: str) -> Image.Image:
-        """Read a picture whole and turn it upright.
+        """Read a picture, upright.
 
         Args:
-            path (`str`): the file, of those that `check_inputs` lets through.
-            name (`str`): what the visitor calls it, for the messages.
+            path (`str`): a file that `check_inputs` accepted.
+            name (`str`): what the messages call it.
 
         Raises:
-            gr.Error: it is gone, too large, or no picture.
+            gr.Error: it is gone, too large, or not an image.
         """
         if not isinstance(path, str):
             raise gone(name)
-        try:
-            with self._open(path, name) as image:
-                return ImageOps.exif_transpose(image)
-        except FileNotFoundError:
-            raise gone(name) from None
-        except gr.Error:
-            raise
-        except Exception as error:  # Pillow's decoders, and its reader of EXIF, may raise anything
-            logger.info("%s cannot be decoded: %s", name, error)
-            raise refusal(f"The {name} cannot be decoded: {_without_paths(error)}.") from error
+        return self._read(path, name, self.limits.max_megapixels)
 
     def read_mask(self, path: Any, name: str) -> Bools:
         """Read a mask as the pipeline does: `[H,W]`, True in the hole. Arguments and errors as in `read`."""
@@ -99,44 +89,26 @@ class Files:
             return np.asarray(read_map(image, name)) >= 128
 
     def read_layers(self, layers: Iterable[bytes | str]) -> list[Image.Image]:
-        """Read what an editor handed over: layers of no more pixels than a canvas of the page has.
+        """Read an editor's layers, each no larger than a canvas.
 
         Raises:
-            gr.Error: one is larger, or no picture.
+            gr.Error: one is larger, or not an image.
         """
-        pictures = []
-        for layer in layers:
-            try:
-                image = self._open(layer, "drawing", _CANVAS_MEGAPIXELS)
-                image.load()
-            except gr.Error:
-                raise
-            except Exception as error:
-                raise refusal(f"The drawing cannot be decoded: {_without_paths(error)}.") from error
-            pictures.append(image)
-        return pictures
+        return [self._read(layer, "drawing", _CANVAS_MEGAPIXELS) for layer in layers]
 
-    def _open(self, source: bytes | str, name: str, megapixels: float | None = None) -> Image.Image:
-        """Open without decoding: format, bytes and pixels are checked."""
-        limits = self.limits
-        megapixels = megapixels or limits.max_megapixels
-        size = os.stat(source).st_size if isinstance(source, str) else len(source)
-        if size > limits.max_megabytes * 2**20:
-            raise refusal(f"The {name} has {size / 2**20:.0f} MB; up to {limits.max_megabytes:g} MB are accepted.")
+    def _read(self, source: bytes | str, name: str, megapixels: float) -> Image.Image:
+        max_bytes = self.limits.max_megabytes * 2**20
         try:
-            image = Image.open(source if isinstance(source, str) else BytesIO(source), formats=_FORMATS)
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning):  # raised before its size can be asked
-            raise refusal(f"The {name} is far too large; up to {megapixels:g} megapixels are accepted.") from None
-        except UnidentifiedImageError:
-            raise refusal(f"The {name} is not a picture of a known format.") from None
-        if image.width * image.height > megapixels * 1e6:
-            width, height = image.size
-            image.close()
-            raise refusal(f"The {name} is {width}x{height}; up to {megapixels:g} megapixels are accepted.")
-        return image
+            return read_file(source, f"The {name}", max_pixels=megapixels * 1e6, max_bytes=max_bytes, formats=_FORMATS)
+        except FileNotFoundError:
+            raise gone(name) from None
+        except ValueError as error:
+            logger.info("%s", error)
+            message = str(error)  # a decoder's words may name a file of this server
+            raise refusal(f"The {name} cannot be decoded." if os.sep in message else message) from error
 
     def save(self, image: Image.Image, name: str, **options: Any) -> str:
-        """Write a picture where Gradio serves it from; it belongs to the session of the running job.
+        """Write a picture where Gradio serves it. It belongs to the running job's session.
 
         Args:
             image (`PIL.Image.Image`): the picture.
@@ -151,9 +123,7 @@ class Files:
         if job is not None and job.session is not None:
             self.own(path, job.session)
         if self.demo is not None:
-            self.demo.upload_file_set.add(
-                path
-            )  # deleted with Gradio's files, if the job is given up before the handing out
+            self.demo.upload_file_set.add(path)  # deleted with Gradio's files even if the job is given up
         self.make_room()
         return path
 
@@ -166,7 +136,7 @@ class Files:
         return self.save(image, "shown.jpg", quality=92, subsampling=0)
 
     def forget(self, session: str) -> None:
-        """Delete what belongs to a session and to no other."""
+        """Delete the files that belong to this session only."""
         with self.lock:
             mine = [path for path, owners in self.owners.items() if session in owners]
             for path in mine:
@@ -174,7 +144,7 @@ class Files:
             self._delete(path for path in mine if not self.owners[path])
 
     def make_room(self) -> None:
-        """Delete the oldest files until all take no more than `max_disk`."""
+        """Delete the oldest files until the rest take no more than `max_disk`."""
         with self.lock:
             kept = []
             for path in {path for paths in self._sets() for path in paths}:
@@ -193,7 +163,7 @@ class Files:
                 excess -= size
 
     def _is_served(self, path: str) -> bool:
-        """Whether this server wrote `path`, to the letter, and it is a regular file still."""
+        """Whether this server received or wrote `path`, named exactly so, and it is still a regular file."""
         if not any(path in paths for paths in self._sets()):
             return False
         try:
@@ -214,7 +184,7 @@ class Files:
                 continue
             try:
                 os.remove(path)
-                os.rmdir(Path(path).parent)  # one folder a file, or, of an upload, one for a content
+                os.rmdir(Path(path).parent)  # its folder, if nothing else is in it
             except OSError:
                 continue
 
@@ -230,9 +200,3 @@ def _paths(inputs: Any) -> Iterator[str]:
             waiting.extend(value.values())
         elif isinstance(value, list | tuple):
             waiting.extend(value)
-
-
-def _without_paths(error: Exception) -> str:
-    """What a decoder says, unless it names a file of this server."""
-    text = str(error)
-    return type(error).__name__ if os.sep in text else text

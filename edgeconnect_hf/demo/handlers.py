@@ -15,10 +15,11 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from ..pictures import read_images
 from . import canvas
 from .files import Files
 from .model import Model
-from .refusals import gone, refusal
+from .refusals import as_refusals, gone, refusal
 from .updates import Updates
 from .work import Work
 
@@ -60,6 +61,8 @@ class Handlers:
         if photo is None:
             raise refusal("Please upload a photo first.")
         image = self.files.read(photo, "photo")
+        with as_refusals():
+            read_images(image, "pil")  # the modes that the pipeline takes
         mask = np.zeros((image.height, image.width), bool) if mask_path is None else self._open_mask(mask_path, image)
         background = canvas.show_photo(image)
         return {

@@ -1,9 +1,9 @@
 """One model, many visitors: who runs next, for how long, and when a job is dropped.
 
-A handler runs in a thread of its own and is given up when its time is over, however it hangs: its visitor is answered
-and the model is free for the next. A thread cannot be killed, but this one ends at the next layer of a network, and
-everything else that it does is bounded by `Limits`. A child process could be killed, at the price of a second copy of
-the model (on a GPU, too) and of sessions that live elsewhere than the model.
+A handler runs in its own thread and is given up when its time is over, even if it hangs: the visitor gets an answer and
+the next job gets the model. A thread cannot be killed, but this one ends at the next layer of a network, and `Limits`
+bound everything else it does. A child process could be killed, but would need a second copy of the model, on a GPU too,
+and of the sessions' state.
 """
 
 import asyncio
@@ -23,17 +23,17 @@ from .refusals import busy, refusal
 LONG_JOB = 5  # seconds, estimated; shorter jobs go first
 
 _POLL = 0.1  # seconds between two looks at whether a job is still wanted
-_MAX_HANGING = 3  # threads that do not end though they were given up; with so many, no job is started
-_PROMPT = 5  # seconds within which a job that was given up reaches the next layer, as a rule
+_MAX_HANGING = 3  # given-up threads that do not end; with this many, no job is started
+_PROMPT = 5  # seconds within which a given-up job usually reaches the next layer
 
 logger = logging.getLogger(__name__)
 
 
 class Job:
-    """A handler at work for one visitor.
+    """A handler running for one visitor.
 
     Args:
-        time_limit (`float`): seconds that it may run, its waiting not counted.
+        time_limit (`float`): seconds it may run, not counting the wait.
         session (`str`, *optional*): the visitor's session.
         is_abandoned: tells whether the visitor has left.
     """
@@ -44,10 +44,10 @@ class Job:
         self.is_abandoned = is_abandoned
         self.is_waiting = False
         self.deadline = time.monotonic() + time_limit
-        self.end: BaseException | None = None  # raised where the job looks next
+        self.end: BaseException | None = None  # raised at the next check
 
     def check(self) -> None:
-        """Raise if the job is to end. Called by the networks' layers and while it waits."""
+        """Raise if the job must end. Called at every layer of the networks, and while the job waits."""
         if self.end is None and not self.is_waiting and time.monotonic() > self.deadline:
             self.end = refusal(
                 f"This took over {self.time_limit:g} seconds and was stopped. "
@@ -63,7 +63,7 @@ _current: ContextVar[Job | None] = ContextVar("job", default=None)
 
 
 def current_job() -> Job | None:
-    """The job that the calling thread works on."""
+    """The job of the calling thread."""
     return _current.get()
 
 
@@ -74,9 +74,9 @@ def check_current_job(*_: Any) -> None:
 
 
 class Gate:
-    """Lets one job at a time to the model: the short ones first, equal ones in the order of their arrival.
+    """Admits one job at a time to the model: short jobs first, otherwise in order of arrival.
 
-    So a short job waits for one long job at most, the one that runs.
+    A short job therefore waits for at most one long job, the one that is running.
 
     Args:
         limits (`Limits`): `max_wait` is used.
@@ -92,7 +92,7 @@ class Gate:
 
     @contextmanager
     def turn(self, seconds: float) -> Iterator[None]:
-        """Wait for the model, hold it, and pass it on.
+        """Wait for the model, hold it, release it.
 
         Args:
             seconds (`float`): how long the job is estimated to hold it.
@@ -108,7 +108,7 @@ class Gate:
             self.leave(job)
 
     def leave(self, job: Job) -> None:
-        """Pass the model on if `job` holds it."""
+        """Release the model if `job` holds it."""
         with self.condition:
             self.seconds.pop(job, None)
             if self.running is job:
@@ -116,11 +116,11 @@ class Gate:
             self.condition.notify_all()
 
     def expected_wait(self) -> float:
-        """Seconds until a job that comes now has its turn, by the estimates."""
+        """Estimated seconds until a new job gets its turn."""
         return sum(list(self.seconds.values()))
 
     def _enter(self, job: Job, seconds: float) -> None:
-        came = time.monotonic()
+        arrived = time.monotonic()
         with self.condition:
             self.arrivals += 1
             place = (seconds > LONG_JOB, self.arrivals, job)
@@ -131,7 +131,7 @@ class Gate:
                 while self.running is not None or min(self.waiting)[:2] != place[:2]:
                     self.condition.wait(_POLL)
                     job.check()
-                    if time.monotonic() - came > self.limits.max_wait:
+                    if time.monotonic() - arrived > self.limits.max_wait:
                         raise busy()
                 self.running = job
             except BaseException:
@@ -140,7 +140,7 @@ class Gate:
             finally:
                 self.waiting.remove(place)
                 job.is_waiting = False
-                job.deadline += time.monotonic() - came
+                job.deadline += time.monotonic() - arrived
                 self.condition.notify_all()
 
 
@@ -149,8 +149,8 @@ class Supervisor:
 
     Args:
         limits (`Limits`): `time_limit` is used.
-        gate (`Gate`): what a job that is given up may hold.
-        identify: tells session and `is_abandoned` of the request that is being answered.
+        gate (`Gate`): released when a job is given up.
+        identify: returns the session and `is_abandoned` of the current request.
     """
 
     def __init__(
@@ -159,7 +159,7 @@ class Supervisor:
         self.limits = limits
         self.gate = gate
         self.identify = identify
-        self.given_up: dict[threading.Thread, float] = {}  # and when
+        self.given_up: dict[threading.Thread, float] = {}  # and since when
 
     def job(self, handler: Callable[..., Any]) -> Callable[..., Any]:
         """`handler` as a coroutine function with the same signature, bounded in time."""
