@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+MAX_SIGMA = 100  # pixels; Canny's time grows with it, and no photo's lines survive so much smoothing
 GRAY_WEIGHTS = (0.2125, 0.7154, 0.0721)  # of R, G, B
 LOW_THRESHOLD, HIGH_THRESHOLD = 0.1, 0.2  # of the Sobel gradient of a gray picture in [0,1]
 _GRADIENT_SCALE = 4096  # OpenCV takes integer gradients; the largest, 4, stays within 16 bits

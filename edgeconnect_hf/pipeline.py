@@ -15,14 +15,13 @@ from diffusers.utils.import_utils import is_accelerate_available
 from diffusers.utils.outputs import BaseOutput
 from huggingface_hub.errors import HfHubHTTPError
 
+from .edges import MAX_SIGMA
 from .models import CompletionGenerator, EdgeGenerator
 from .pictures import OUTPUT_TYPES, ImageInput, check_one_size, read_images, read_masks
 from .session import EditSession
 from .windows import STRATEGIES
 
 BUNDLED_MODEL = Path(__file__).parent / "checkpoints" / "facades"
-
-MAX_SIGMA = 100  # pixels; Canny's time grows with it, and no photo's lines survive so much smoothing
 
 
 @dataclass

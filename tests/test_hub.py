@@ -153,7 +153,9 @@ print(json.dumps({
         folder,
     )
     assert offline["ours"] == offline["generic"] == pulled["folder"]
-    assert offline["cold"].startswith("OSError: `pretrained_model_name_or_path` is 'tester/other', neither a folder here")
+    assert offline["cold"].startswith(
+        "OSError: `pretrained_model_name_or_path` is 'tester/other', neither a folder here"
+    )
     assert offline["push"].startswith("PushError: the push to 'tester/tiny' failed: ")
 
 
@@ -249,7 +251,10 @@ print(json.dumps({
     assert refused["code"] == [refused["folder"]] * 2
     assert "trust_remote_code=True" in refused["custom"]
     assert all("safetensors" in message for message in refused["pickled"]), refused["pickled"]
-    assert all("`base_channels` must be a whole number from 1 to 1024: got 1000000000" in message for message in refused["huge"])
+    assert all(
+        "`base_channels` must be a whole number from 1 to 1024: got 1000000000" in message
+        for message in refused["huge"]
+    )
 
 
 def test_generic_loader_without_our_import_refuses_and_names_the_package(hub, author, tmp_path):

@@ -5,7 +5,7 @@ from typing import TypedDict
 import gradio as gr
 from PIL import Image
 
-from ..pipeline import MAX_SIGMA
+from ..edges import MAX_SIGMA
 from ..windows import STRATEGIES
 from . import canvas
 from .components import FileImage

@@ -16,7 +16,7 @@ from .arguments import (
     write_edges,
     write_images,
 )
-from .files import flatten, read_file, turn_upright, write_file
+from .files import decode, flatten, open_file, read_file, upright_size, write_file
 
 __all__ = [
     "OUTPUT_TYPES",
@@ -24,15 +24,17 @@ __all__ = [
     "ImageInput",
     "Picture",
     "check_one_size",
+    "decode",
     "flatten",
     "from_float",
+    "open_file",
     "read_edges",
     "read_file",
     "read_images",
     "read_map",
     "read_masks",
     "to_float",
-    "turn_upright",
+    "upright_size",
     "with_colour",
     "write_edges",
     "write_file",

@@ -1,12 +1,13 @@
 """Picture files in and out: read within limits, upright, in one of four modes; written whole or not at all."""
 
+import math
 import os
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 FileInput: TypeAlias = str | Path | bytes | BinaryIO
 
@@ -83,6 +84,31 @@ def turn_upright(image: Image.Image) -> Image.Image:
     upright: Image.Image = ImageOps.exif_transpose(image)
     upright.load()
     return upright
+
+
+def open_file(source: bytes | Path) -> Image.Image:
+    """Open a file to decode later: reads its header only. For `upright_size` and `decode`; errors are Pillow's."""
+    return Image.open(BytesIO(source if isinstance(source, bytes) else source.read_bytes()))
+
+
+def upright_size(image: Image.Image) -> tuple[int, int]:
+    """Width and height that an undecoded image has once it is upright."""
+    if image.format == "TIFF":
+        image.load()  # applies and removes the orientation
+    on_its_side = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
+    return (image.height, image.width) if on_its_side else image.size
+
+
+def decode(image: Image.Image, mode: str, scale: float = 1.0) -> Image.Image:
+    """Decode an image that `open_file` opened, upright, as RGB or L (see `flatten`).
+
+    Args:
+        image (`PIL.Image.Image`): the opened image; a second call needs it opened anew.
+        mode (`str`): RGB or L.
+        scale (`float`): up to 1. A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if no less than this share is left.
+    """
+    image.draft(None, (math.ceil(scale * image.width), math.ceil(scale * image.height)))
+    return flatten(turn_upright(image), mode)
 
 
 def to_eight_bits(image: Image.Image) -> Image.Image:

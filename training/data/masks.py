@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from edgeconnect_hf.pictures import flatten
+from edgeconnect_hf.pictures import flatten, read_file
 from training.config import check_weights
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
@@ -126,9 +126,8 @@ class MaskFolder:
     def __call__(self, size: int, rng: np.random.Generator) -> Mask:
         file = self.files[rng.integers(len(self.files))]
         try:
-            with Image.open(file) as image:
-                mask = mask_from_image(image, size)
-        except Exception as error:  # Pillow's decoders may raise anything
+            mask = mask_from_image(read_file(file, "it"), size)
+        except ValueError as error:
             raise ValueError(f"`mask_dataset` holds {str(file)!r}, which cannot be read: {error}") from error
         return _turn(mask, rng)
 

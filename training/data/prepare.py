@@ -26,7 +26,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
+
+from edgeconnect_hf.pictures import flatten, read_file
 
 MANIFEST = Path(__file__).with_name("data_manifest.ini")
 SPLITS = ("train", "validation")
@@ -128,8 +130,7 @@ def unpack(archive: Path, folder: Path) -> None:
 
 def make_smaller(path: Path, short_side: int) -> Image.Image:
     """A photo turned upright, as RGB, its short side at most `short_side` pixels."""
-    with Image.open(path) as opened:
-        photo = ImageOps.exif_transpose(opened).convert("RGB")
+    photo = flatten(read_file(path, str(path)), "RGB")
     scale = short_side / min(photo.size)
     if scale >= 1:
         return photo
@@ -153,8 +154,8 @@ def find_faults(output_dir: Path, manifest: Mapping[str, Mapping[str, str]]) -> 
 
 def fingerprint(path: Path) -> str:
     """Mean brightness of the upper left, upper right, lower left and lower right quarter, two hex digits each."""
-    with Image.open(path) as photo:
-        return photo.convert("L").resize((2, 2), Image.Resampling.BOX).tobytes().hex()
+    gray = flatten(read_file(path, str(path)), "L")
+    return gray.resize((2, 2), Image.Resampling.BOX).tobytes().hex()
 
 
 def _alike(fingerprint: str, other: str) -> bool:

@@ -1,6 +1,5 @@
 """From a row of a data set to a training sample: decode, crop, mirror, find lines, draw the hole and the hints."""
 
-import io
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,10 +12,10 @@ import fsspec
 import numpy as np
 import numpy.typing as npt
 import torch
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from edgeconnect_hf.edges import canny, to_gray
-from edgeconnect_hf.pictures import flatten
+from edgeconnect_hf.pictures import decode, open_file, upright_size
 from training.config import DataConfig
 from training.data.masks import MaskFolder, MaskMixture, irregular_mask
 
@@ -82,7 +81,7 @@ class SampleMaker:
         size = self.config.resolution
         with _decoding(row, self.config.image_column):
             opened = _open_image(row[self.config.image_column])
-            image_size = _upright_size(opened)
+            image_size = upright_size(opened)
         crop = self._draw_crop(image_size, rng)
         with _decoding(row, self.config.image_column):
             image = _read_crop(opened, crop, size, "RGB", Image.Resampling.BILINEAR)  # [S,S,3]
@@ -220,31 +219,20 @@ def _open_image(value: Any) -> Image.Image:
     if not isinstance(value, Mapping) or (value.get("bytes") is None and value.get("path") is None):
         raise ValueError(f"expected an image, got {type(value).__name__}")
     if value.get("bytes") is not None:
-        return Image.open(io.BytesIO(value["bytes"]))
+        return open_file(value["bytes"])
     if "://" in value["path"]:  # streamed
         with fsspec.open(value["path"]) as file:
-            return Image.open(io.BytesIO(file.read()))
-    return Image.open(io.BytesIO(Path(value["path"]).read_bytes()))
-
-
-def _upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height of an image after applying its EXIF orientation; 5 to 8 swap the two."""
-    if image.format == "TIFF":
-        image.load()  # applies and removes the orientation
-    on_its_side = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-    return (image.height, image.width) if on_its_side else image.size
+            return open_file(file.read())
+    return open_file(Path(value["path"]))
 
 
 def _read_crop(
     image: Image.Image, crop: Crop, size: int, mode: str, resampling: Image.Resampling
 ) -> npt.NDArray[np.uint8]:
     """Decodes an image, turns it upright, and resizes `crop` of it to `[S,S,3]` (`mode` RGB) or `[S,S]` (L), uint8."""
-    # A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if the crop still has `size` pixels a side.
-    width, height = _upright_size(image)
-    scale = min(1.0, max(size / (crop.width * width), size / (crop.height * height)))
-    image.draft(None, (math.ceil(scale * image.width), math.ceil(scale * image.height)))
-    ImageOps.exif_transpose(image, in_place=True)
-    image = flatten(image, mode)
+    width, height = upright_size(image)
+    scale = min(1.0, max(size / (crop.width * width), size / (crop.height * height)))  # the crop keeps `size` a side
+    image = decode(image, mode, scale)
     left, top = crop.left * image.width, crop.top * image.height
     right = min(image.width, left + crop.width * image.width)
     bottom = min(image.height, top + crop.height * image.height)
