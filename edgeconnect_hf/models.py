@@ -111,18 +111,27 @@ def _check_config(**ranges: tuple[Any, int, int]) -> None:
 
 
 class _Generator(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both name a `config_name`
-    """Encoder, residual blocks, decoder: what both generators share (appendix A)."""
+    """Encoder, residual blocks, decoder: what both generators share (appendix A).
+
+    Args:
+        base_channels (`int`): channels of the first layer; the paper's width is 64.
+        num_residual_blocks (`int`): the paper's depth is 8.
+        use_spectral_norm (`bool`): normalise every convolution but the last. The paper does, in the training of G1;
+            released weights have it folded in.
+        sample_size (`int`): side of the square pictures it was trained on, in pixels.
+    """
 
     _supports_gradient_checkpointing = True
+    _in_channels: int
+    _out_channels: int
 
+    @register_to_config
     def __init__(
         self,
-        in_channels: int,
-        out_channels: int,
-        base_channels: int,
-        num_residual_blocks: int,
-        use_spectral_norm: bool,
-        sample_size: int,
+        base_channels: int = 64,
+        num_residual_blocks: int = 8,
+        use_spectral_norm: bool = False,
+        sample_size: int = 256,
     ):
         _check_config(
             base_channels=(base_channels, 1, 1024),
@@ -141,13 +150,13 @@ class _Generator(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both name a 
             conv = nn.ConvTranspose2d(channels, channels // 2, 4, stride=2, padding=1, bias=False)
             return _initialised(conv, use_spectral_norm)
 
-        self.conv_in = _conv(in_channels, c, 7, padding=3, use_spectral_norm=use_spectral_norm)
+        self.conv_in = _conv(self._in_channels, c, 7, padding=3, use_spectral_norm=use_spectral_norm)
         self.down = nn.ModuleList([down(c), down(2 * c)])
         self.residual_blocks = nn.ModuleList(
             ResidualBlock(4 * c, use_spectral_norm) for _ in range(num_residual_blocks)
         )
         self.up = nn.ModuleList([up(4 * c), up(2 * c)])
-        self.conv_out = _initialised(_LastConv(c, out_channels, 7, padding=3, padding_mode="reflect"), False)
+        self.conv_out = _initialised(_LastConv(c, self._out_channels, 7, padding=3, padding_mode="reflect"), False)
 
     @classmethod
     def from_pretrained(cls, pretrained_model_name_or_path: Any, **kwargs: Any) -> Any:
@@ -191,25 +200,9 @@ class _Generator(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both name a 
 
 
 class EdgeGenerator(_Generator):
-    """G1: draws the missing lines (section 3.1).
+    """G1: draws the missing lines (section 3.1). Constructor arguments: see `_Generator`."""
 
-    Args:
-        base_channels (`int`): channels of the first layer; the paper's width is 64.
-        num_residual_blocks (`int`): the paper's depth is 8.
-        use_spectral_norm (`bool`): normalise every convolution but the last, as in the paper's training. Released
-            weights have it folded in.
-        sample_size (`int`): side of the square pictures it was trained on, in pixels.
-    """
-
-    @register_to_config
-    def __init__(
-        self,
-        base_channels: int = 64,
-        num_residual_blocks: int = 8,
-        use_spectral_norm: bool = False,
-        sample_size: int = 256,
-    ):
-        super().__init__(3, 1, base_channels, num_residual_blocks, use_spectral_norm, sample_size)
+    _in_channels, _out_channels = 3, 1
 
     def forward(
         self, masked_gray: torch.Tensor, masked_edges: torch.Tensor, mask: torch.Tensor, return_dict: bool = True
@@ -230,24 +223,9 @@ class EdgeGenerator(_Generator):
 
 
 class CompletionGenerator(_Generator):
-    """G2: paints the hole from the lines and the known colours (section 3.2).
+    """G2: paints the hole from the lines and the known colours (section 3.2). Constructed as `EdgeGenerator`."""
 
-    Args:
-        base_channels (`int`): channels of the first layer; the paper's width is 64.
-        num_residual_blocks (`int`): the paper's depth is 8.
-        use_spectral_norm (`bool`): normalise every convolution but the last. The paper does not, for this network.
-        sample_size (`int`): side of the square pictures it was trained on, in pixels.
-    """
-
-    @register_to_config
-    def __init__(
-        self,
-        base_channels: int = 64,
-        num_residual_blocks: int = 8,
-        use_spectral_norm: bool = False,
-        sample_size: int = 256,
-    ):
-        super().__init__(4, 3, base_channels, num_residual_blocks, use_spectral_norm, sample_size)
+    _in_channels, _out_channels = 4, 3
 
     def forward(
         self, masked_image: torch.Tensor, comp_edges: torch.Tensor, return_dict: bool = True

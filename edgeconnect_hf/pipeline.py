@@ -100,37 +100,22 @@ class EdgeConnectPipeline(DiffusionPipeline):
                 f"serves: {error}"
             ) from error
 
+    # fmt: off
     @overload
     def __call__(
-        self,
-        image: ImageInput,
-        mask_image: ImageInput,
-        edges: ImageInput | None = ...,
-        known_edges: ImageInput | None = ...,
-        edge_hints: ImageInput | None = ...,
-        sigma: float = ...,
-        blend_edges: bool = ...,
-        strategy: str = ...,
-        output_type: str = ...,
-        return_dict: Literal[True] = ...,
+        self, image: ImageInput, mask_image: ImageInput, edges: ImageInput | None = ...,
+        known_edges: ImageInput | None = ..., edge_hints: ImageInput | None = ..., sigma: float = ...,
+        blend_edges: bool = ..., strategy: str = ..., output_type: str = ..., return_dict: Literal[True] = ...,
     ) -> EdgeConnectPipelineOutput: ...
 
     @overload
     def __call__(
-        self,
-        image: ImageInput,
-        mask_image: ImageInput,
-        edges: ImageInput | None = ...,
-        known_edges: ImageInput | None = ...,
-        edge_hints: ImageInput | None = ...,
-        sigma: float = ...,
-        blend_edges: bool = ...,
-        strategy: str = ...,
-        output_type: str = ...,
-        *,
-        return_dict: Literal[False],
+        self, image: ImageInput, mask_image: ImageInput, edges: ImageInput | None = ...,
+        known_edges: ImageInput | None = ..., edge_hints: ImageInput | None = ..., sigma: float = ...,
+        blend_edges: bool = ..., strategy: str = ..., output_type: str = ..., *, return_dict: Literal[False],
     ) -> tuple[Any, Any]: ...
 
+    # fmt: on
     @torch.no_grad()
     def __call__(
         self,
@@ -192,17 +177,13 @@ class EdgeConnectPipeline(DiffusionPipeline):
         images = session.complete(edges)
         return EdgeConnectPipelineOutput(images, session.edges) if return_dict else (images, session.edges)
 
+    # fmt: off
     def generate_edges(
-        self,
-        image: ImageInput,
-        mask_image: ImageInput,
-        known_edges: ImageInput | None = None,
-        edge_hints: ImageInput | None = None,
-        sigma: float = 2.0,
-        blend_edges: bool = True,
-        strategy: str = "auto",
+        self, image: ImageInput, mask_image: ImageInput, known_edges: ImageInput | None = None,
+        edge_hints: ImageInput | None = None, sigma: float = 2.0, blend_edges: bool = True, strategy: str = "auto",
         output_type: str = "pil",
     ) -> Any:
+        # fmt: on
         """The first half: known lines around the holes and the edge generator's in them, for a person to edit.
 
         Arguments as in `__call__`.

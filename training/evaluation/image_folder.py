@@ -8,6 +8,8 @@ import numpy.typing as npt
 import torch
 from PIL import Image
 
+from edgeconnect_hf.pictures import read_file
+
 
 class ImageFolder:
     """PNG files in folders of folders: `original/NAME.png`, `20-30/masked/NAME.png`, `20-30/telea/NAME.png`, …
@@ -30,8 +32,7 @@ class ImageFolder:
 
     def load(self, *parts: str) -> npt.NDArray[np.uint8]:
         """Reads an image written by `save`."""
-        with Image.open(self.path(*parts)) as image:
-            return np.array(image)
+        return np.array(read_file(self.path(*parts), str(self.path(*parts))))
 
     def batches(self, names: Sequence[str], *parts: str) -> Iterator[torch.Tensor]:
         """Each of the images `names` in the folder `parts` as `[1,3,H,W]` uint8."""
