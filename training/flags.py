@@ -33,7 +33,7 @@ def parse_training_config(arguments: Sequence[str] | None = None) -> TrainingCon
     Args:
         arguments (`Sequence[str]`, *optional*): the command line without the program; by default the process's own.
     """
-    parser = make_parser(TrainingConfig, "train.py", "Train EdgeConnect (see training/README.md).")
+    parser = make_parser(TrainingConfig, "train.py", "Train EdgeConnect (see docs/training.md).")
     parser.add_argument("--recipe", action="config", help="YAML file with any of these settings.")
     # jsonargparse lets the later of recipe and flags win, so the recipe is moved to the front.
     recipes = argparse.ArgumentParser(add_help=False, allow_abbrev=False)

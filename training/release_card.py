@@ -91,7 +91,7 @@ a plain wall, enlarged, a pattern of four pixels."""
 
 _LIMITS = """\
 - Blur in holes wider than some forty pixels; see the samples.
-- The lines that it draws gain little over none, those drawn by a person much: `training/README.md` measures both.
+- The lines that it draws gain little over none, those drawn by a person much: `docs/model.md` has both figures.
 - No text, faces or people.
 - Photos of other subjects than street fronts and flowers: small holes only."""
 

@@ -78,7 +78,7 @@ class EvaluationConfig(SharedConfig):
 def parse_config(arguments: Sequence[str] | None = None) -> EvaluationConfig:
     """Settings from the command line, by default the process's own; a fault ends the program with status 2."""
     parser = make_evaluation_parser(
-        "evaluate.py", "Measure models and other methods side by side (see training/README.md)."
+        "evaluate.py", "Measure models and other methods side by side (see docs/evaluation.md)."
     )
     return read_config(parser, vars(parser.parse_args(arguments)))
 

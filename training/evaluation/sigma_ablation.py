@@ -70,7 +70,7 @@ def main() -> None:
     """The command line: `--sigmas`, and the settings of `training/evaluation/evaluate.py` but `--sigma`."""
     parser = make_evaluation_parser(
         "sigma_ablation.py",
-        "Canny's sigma against PSNR and feature distance (see training/README.md).",
+        "Canny's sigma against PSNR and feature distance (see docs/evaluation.md).",
         skip=["sigma"],
     )
     parser.add_argument("--sigmas", default="0.5,1,2,3,4,6", metavar="SIGMA,…", help="of Canny, in pixels")

@@ -73,7 +73,7 @@ compose edge-256c completion-256c fifth
 # Third round: both end to end.
 train joint fifth bundled
 
-# Do the lines pay? (training/README.md)
+# Do the lines pay? (docs/model.md)
 train completion first completion-128-no-lines --resolution 128 --min_crop_scale 0.3 --train_batch_size 8 \
     --max_train_steps 2000 --learning_rate 1e-3 --sigma -1
 compose edge-256c completion-128b with
