@@ -199,7 +199,7 @@ def test_resize_mask(run, files):
     assert code == 2
     assert err == (
         "edgeconnect: error: `mask_image` must have the size of `image`, 96x72: got 48x36 "
-        "(`--resize-mask` scales it at the command line).\n"
+        "(`--resize-mask` scales it).\n"
     )
     assert run("inpaint", "photo.png", "small.png", "-o", "out.png", "--resize-mask")[0] == 0
 

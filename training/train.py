@@ -1,4 +1,4 @@
-"""Train EdgeConnect: `accelerate launch training/train.py --stage edge --train_data_dir FOLDER` (see docs/training.md)."""
+"""Train EdgeConnect: `accelerate launch training/train.py --stage edge --train_data_dir FOLDER` (docs/training.md)."""
 
 import dataclasses
 import logging

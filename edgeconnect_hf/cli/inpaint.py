@@ -93,7 +93,12 @@ def _run_job(job: Job, pipeline: "EdgeConnectPipeline", work: _Work, resize_mask
 
     images = {_keyword(name): read_file(path, f"`{name}` {str(path)!r}") for name, path in job.inputs.items()}
     image, mask_image = images["image"], images["mask_image"]
-    if resize_mask and mask_image.size != image.size:
+    if mask_image.size != image.size:
+        if not resize_mask:
+            sizes = ["{}x{}".format(*each.size) for each in (image, mask_image)]
+            raise ValueError(
+                f"`mask_image` must have the size of `image`, {sizes[0]}: got {sizes[1]} (`--resize-mask` scales it)."
+            )
         images["mask_image"] = mask_image.resize(image.size, Image.Resampling.NEAREST)
     results = work(pipeline, images, job)
     for argument, path in job.outputs.items():

@@ -246,8 +246,7 @@ def _read_maps(value: ImageInput, name: str, pictures: list[Picture]) -> list[Ar
         if single.shape != picture.size:
             (height, width), (want_height, want_width) = single.shape, picture.size
             raise ValueError(
-                f"`{name}` must have the size of `image`, {want_width}x{want_height}: got {width}x{height}"
-                + (" (`--resize-mask` scales it at the command line)." if name == "mask_image" else ".")
+                f"`{name}` must have the size of `image`, {want_width}x{want_height}: got {width}x{height}."
             )
         maps.append(single)
     return maps

@@ -1,4 +1,4 @@
-"""Metrics of several methods by hole size (see docs/evaluation.md): `python training/evaluation/evaluate.py --dataset …`.
+"""Metrics of several methods by hole size (docs/evaluation.md): `python training/evaluation/evaluate.py --dataset …`.
 
 Every method gets the same images with the same holes. Each result is saved to `--output_dir` at once: a run that was
 stopped, or that is repeated with more methods, models or hole sizes, computes only the missing results.
