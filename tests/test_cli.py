@@ -334,7 +334,7 @@ def test_checkpoint_with_missing_weights_is_named(run, files, tiny_pipeline):
     save_file(state, weights, metadata={"format": "pt"})
     code, _, err = run(*INPAINT, "--model", "model")
     assert code == 2
-    assert "do not fit EdgeGenerator: missing ['conv_in.weight']" in err
+    assert "are not those of this EdgeGenerator: missing ['conv_in.weight']" in err
     assert not (files / "out.png").exists()
 
 
