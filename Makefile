@@ -11,7 +11,7 @@ inpaint: $(VENV)/.edgeconnect
 
 # Two workers of one thread each; files stay together, as they share what is costly to set up.
 test: $(VENV)/.edgeconnect-dev chromium
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder -m "not slow"
 
 test-slow: $(VENV)/.edgeconnect-dev chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow

@@ -11,6 +11,14 @@ FIXTURES = Path(__file__).parent / "fixtures"
 sys.path.insert(0, str(FIXTURES))  # official_weights
 
 
+# With `--dist loadfile`, a file runs on one worker: the longest begin first, so that no worker ends with one alone.
+LONGEST = ("test_demo.py", "test_train.py", "test_hub.py", "test_attacks_demo.py", "test_trainer.py", "test_space.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONGEST.index(item.path.name) if item.path.name in LONGEST else len(LONGEST))
+
+
 @pytest.fixture(scope="session")
 def fixtures() -> Path:
     return FIXTURES
