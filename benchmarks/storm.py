@@ -22,7 +22,7 @@ META = {"_type": "gradio.FileData"}
 def ask(url: str) -> tuple[str, float]:
     """The fate of one client, `served`, `told` (to retry later) or an error; and its seconds."""
     start = time.perf_counter()
-    with httpx.Client(base_url=f"{url}gradio_api/", timeout=300) as http:
+    with httpx.Client(base_url=f"{url}gradio_api/", timeout=300, verify=False) as http:  # certificates take memory
         files = [("files", (name, (EXAMPLES / name).read_bytes())) for name in ("door.jpg", "door_mask.png")]
         image, mask = ({"path": path, "meta": META} for path in http.post("upload", files=files).json())
         answer = http.post("call/inpaint", json={"data": [image, mask, 2, "auto", None]})
@@ -43,7 +43,7 @@ def main() -> None:
     print(f"One client alone: {alone:.2f} s, {resident_megabytes():.0f} MB.\n")
     print("| clients at once | served | told | lost | slowest served | afterwards alone | memory |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    for clients in (20, 20, 60):
+    for clients in (20, 60, 60):
         with ThreadPoolExecutor(clients) as pool:
             fates = list(pool.map(ask, [url] * clients))
         slowest = max(seconds for fate, seconds in fates if fate == "served")
