@@ -103,7 +103,7 @@ def _initialised(conv: nn.Conv2d | nn.ConvTranspose2d, use_spectral_norm: bool) 
     return spectral_norm(conv) if use_spectral_norm else conv
 
 
-def _check_config(**ranges: tuple[Any, int, int]) -> None:
+def check_config(**ranges: tuple[Any, int, int]) -> None:
     """Refuse values of a config.json from elsewhere before memory is allocated for them."""
     for name, (value, low, high) in ranges.items():
         if type(value) is not int or not low <= value <= high:
@@ -133,7 +133,7 @@ class _Generator(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both name a 
         use_spectral_norm: bool = False,
         sample_size: int = 256,
     ):
-        _check_config(
+        check_config(
             base_channels=(base_channels, 1, 1024),
             num_residual_blocks=(num_residual_blocks, 1, 128),
             sample_size=(sample_size, MIN_SIZE, 8192),

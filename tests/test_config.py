@@ -35,7 +35,7 @@ def test_defaults_are_the_papers():
         "feature_matching": 10,
         "cross_entropy": 0,
     }
-    weights = {"l1": 1, "hole_l1": 0, "adversarial": 0.1, "perceptual": 0.1, "style": 250}
+    weights = {"l1": 1, "hole_l1": 0, "adversarial": 0.1, "perceptual": 0.1, "style": 250, "feature_matching": 0}
     assert dataclasses.asdict(config.completion_loss_weights) == weights
 
 

@@ -72,6 +72,24 @@ def test_a_model_that_is_nowhere_is_named():
         make_networks(make_config(pretrained_model_name_or_path="/no/such/run"), ["edge_generator"])
 
 
+def test_a_discriminator_may_lie_beside_the_model_and_keeps_its_width(edge_generator, tmp_path):
+    save_networks(
+        {"edge_generator": edge_generator, "edge_discriminator": PatchDiscriminator(2, 8)}, tmp_path / "start"
+    )
+    (tmp_path / "start" / "edge_discriminator").rename(tmp_path / "start_edge_discriminator")
+    config = make_config(pretrained_model_name_or_path=str(tmp_path / "start"), discriminator_channels=4)
+    networks = make_networks(config, ["edge_generator", "edge_discriminator", "completion_discriminator"])
+    widths = {name: len(networks[name].convs[0].weight) for name in networks if name.endswith("discriminator")}
+    assert widths == {"edge_discriminator": 8, "completion_discriminator": 4}
+
+
+def test_a_model_that_is_not_finite_is_refused(edge_generator, tmp_path):
+    edge_generator.conv_out.bias.data.fill_(torch.nan)
+    save_networks({"edge_generator": edge_generator}, tmp_path)
+    with pytest.raises(ValueError, match=r"`pretrained_model_name_or_path` .* edge_generator holds 'conv_out\.bias'"):
+        make_networks(make_config(pretrained_model_name_or_path=str(tmp_path)), ["edge_generator"])
+
+
 def test_only_what_is_trained_takes_gradients(edge_generator, tmp_path):
     completion_generator = CompletionGenerator(base_channels=4, num_residual_blocks=1)
     pipeline = EdgeConnectPipeline(fold_spectral_norm(edge_generator), completion_generator)

@@ -44,8 +44,8 @@ def networks() -> dict[str, nn.Module]:
     return {
         "edge_generator": EdgeGenerator(base_channels=4, num_residual_blocks=1, use_spectral_norm=True).train(),
         "completion_generator": CompletionGenerator(base_channels=4, num_residual_blocks=1).train(),
-        "edge_discriminator": PatchDiscriminator(2),
-        "completion_discriminator": PatchDiscriminator(3),
+        "edge_discriminator": PatchDiscriminator(2, channels=8),
+        "completion_discriminator": PatchDiscriminator(3, channels=8),
         "vgg": VGG19Features(state),
     }
 
@@ -183,6 +183,22 @@ def test_one_of_two_adversarial_losses_may_go(networks, batch):
     stage = make_stage("edge", networks, edge_loss_weights=EdgeLossWeights(adversarial=1, feature_matching=0))
     assert stage.discriminators == ("edge_discriminator",)
     assert stage.generator_terms(batch, stage.predict(batch), batch["mask"].mean()).keys() == {"adversarial"}
+
+
+@pytest.mark.parametrize("name", ["completion", "joint"])
+def test_features_of_d2_are_matched_when_asked_for(name, networks, batch):
+    weights = CompletionLossWeights(l1=0, adversarial=0, perceptual=0, style=0, feature_matching=1)
+    stage = make_stage(name, networks, completion_loss_weights=weights)
+    predicted = stage.predict(batch)
+    assert stage.discriminator_terms(batch, predicted).keys() == {"discriminator"}
+    terms = stage.generator_terms(batch, predicted, batch["mask"].mean())
+    assert terms.keys() == {"feature_matching"}
+    with frozen(networks["completion_discriminator"]) as judging:
+        pairs = zip(judging(batch["image"])[1], judging(predicted["judged_image"])[1], strict=True)
+        expected = sum(F.l1_loss(fake, real) for real, fake in pairs)
+    assert_close(terms["feature_matching"], expected)
+    terms["feature_matching"].backward()
+    assert learners(networks) == set(stage.generators)
 
 
 def test_a_frozen_discriminator_stands_still_and_goes_on_after(networks):

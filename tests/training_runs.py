@@ -54,11 +54,12 @@ def tiny_settings(data: Path, output_dir: Path, **overrides: Any) -> dict[str, A
         "output_dir": str(output_dir),
         "base_channels": 4,
         "num_residual_blocks": 1,
+        "discriminator_channels": 4,
         "resolution": 32,
         "train_batch_size": 2,
         "num_validation_images": 2,
         "max_train_steps": 6,
-        "checkpointing_steps": 1000,  # D's size is the paper's: each one has 35 MB
+        "checkpointing_steps": 1000,
         "logging_steps": 1,
         "seed": 1,
         **overrides,

@@ -1,8 +1,6 @@
 """Every setting of a training run, its default and its meaning; the evaluation's settings extend the shared ones."""
 
 import dataclasses
-import math
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
@@ -10,36 +8,10 @@ from typing import ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
+from training.loss_weights import CompletionLossWeights, EdgeLossWeights, check_weights
+
 Stage = Literal["edge", "completion", "joint", "all"]
 Precision = Literal["no", "fp16", "bf16"]
-
-
-@dataclass
-class EdgeLossWeights:
-    """Weights of the edge generator's losses."""
-
-    adversarial: float = 1.0
-    """Weight of the adversarial loss."""
-    feature_matching: float = 10.0
-    """Weight of the feature matching loss."""
-    cross_entropy: float = 0.0
-    """Weight of the cross-entropy of the lines in the hole. Not in the paper; speeds up the start."""
-
-
-@dataclass
-class CompletionLossWeights:
-    """Weights of the completion generator's losses. The last two assume torchvision's VGG19 on images in [0,1]."""
-
-    l1: float = 1.0
-    """Weight of the absolute difference, divided by the share of the hole."""
-    hole_l1: float = 0.0
-    """Weight of the absolute difference in the hole alone. Not in the paper; speeds up the start."""
-    adversarial: float = 0.1
-    """Weight of the adversarial loss."""
-    perceptual: float = 0.1
-    """Weight of the perceptual loss."""
-    style: float = 250.0
-    """Weight of the style loss."""
 
 
 @dataclass(kw_only=True)
@@ -178,6 +150,8 @@ class TrainingConfig(DataConfig):
     """Channels of the first layer of a new generator."""
     num_residual_blocks: int = 8
     """Residual blocks of a new generator."""
+    discriminator_channels: int = 64
+    """Channels of the first layer of a new discriminator."""
     edge_source: Literal["canny", "generated", "mixed"] = "canny"
     """Lines that G2 paints from in the completion stage: the true ones (canny), G1's in the hole (generated), or either
     at random per sample (mixed). The joint stage paints from G1's or, with mixed, at random from the true ones."""
@@ -295,6 +269,7 @@ class TrainingConfig(DataConfig):
         self._check_positive(
             "base_channels",
             "num_residual_blocks",
+            "discriminator_channels",
             "num_validation_images",
             "train_batch_size",
             "gradient_accumulation_steps",
@@ -310,12 +285,6 @@ class TrainingConfig(DataConfig):
             "checkpointing_steps",
             "checkpoints_total_limit",
         )
-
-
-def check_weights(name: str, weights: Mapping[str, float]) -> None:
-    """Raises a `ValueError` unless `weights` are finite, none is negative and one is above 0."""
-    if min(weights.values()) < 0 or not 0 < sum(weights.values()) < math.inf:
-        raise ValueError(f"{name} are {weights}, expected finite numbers, none negative and at least one above 0.")
 
 
 def save_config(config: TrainingConfig, path: str | Path) -> None:

@@ -13,7 +13,7 @@ from torch.nn.utils.parametrize import is_parametrized
 
 from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator
 from training.config import TrainingConfig
-from training.discriminator import PatchDiscriminator
+from training.discriminator import PatchDiscriminator, load_discriminator
 from training.vgg import load_vgg
 
 GENERATORS = {"edge_generator": EdgeGenerator, "completion_generator": CompletionGenerator}
@@ -61,7 +61,7 @@ def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str,
         if name in GENERATORS:
             networks[name] = _generator_to_train(name, networks.get(name), config)
         elif name not in networks:
-            networks[name] = PatchDiscriminator(DISCRIMINATORS[name])
+            networks[name] = PatchDiscriminator(DISCRIMINATORS[name], config.discriminator_channels)
             if config.pretrained_model_name_or_path is not None:
                 logger.info("The pretrained model has no %s: starting with a new one.", name)
     weights = config.completion_loss_weights
@@ -96,13 +96,28 @@ def fold_spectral_norm(generator: Any) -> Any:
 
 
 def _load(model: str) -> dict[str, nn.Module]:
-    """Generators and discriminators of a pipeline folder or a Hub model."""
+    """Generators and discriminators of a pipeline folder or a Hub model.
+
+    The discriminators are in the folder or, as `<folder>_edge_discriminator`, beside it.
+
+    Raises:
+        ValueError: there is no such model, or its weights cannot be used.
+    """
     folder = _find(model)
     pipeline = EdgeConnectPipeline.from_pretrained(folder)
     networks = {name: getattr(pipeline, name) for name in GENERATORS if getattr(pipeline, name) is not None}
-    for name in DISCRIMINATORS:
-        if (folder / name).is_dir():
-            networks[name] = PatchDiscriminator.from_pretrained(folder / name, strict=True)
+    for name, network in networks.items():
+        bad = [weight for weight, tensor in network.state_dict().items() if not torch.isfinite(tensor).all()]
+        if bad:
+            raise ValueError(
+                f"`pretrained_model_name_or_path` is {model!r}, whose {name} holds {bad[0]!r} with values that are "
+                "infinite or not a number."
+            )
+    for name, in_channels in DISCRIMINATORS.items():
+        places = (folder / name, folder.resolve().with_name(f"{folder.resolve().name}_{name}"))
+        found = next((place for place in places if place.is_dir()), None)
+        if found is not None:
+            networks[name] = load_discriminator(found, in_channels)
     return networks
 
 

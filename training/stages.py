@@ -75,13 +75,9 @@ class EdgeStage:
         edges, pred_edges = batch["edges"], predicted["pred_edges"]
         terms: dict[str, Tensor] = {}
         if self.discriminators:
-            with frozen(self.networks["edge_discriminator"]) as discriminator:
-                _, real_features = discriminator(torch.cat([batch["gray"], edges], dim=1))  # of [N,2,H,W]
-                fake_map, fake_features = discriminator(torch.cat([batch["gray"], pred_edges], dim=1))
-            if self.weights["adversarial"]:
-                terms["adversarial"] = losses.generator_adversarial(fake_map, self.form)
-            if self.weights["feature_matching"]:
-                terms["feature_matching"] = losses.feature_matching(real_features, fake_features)
+            real = torch.cat([batch["gray"], edges], dim=1)  # [N,2,H,W]
+            fake = torch.cat([batch["gray"], pred_edges], dim=1)  # [N,2,H,W]
+            terms |= judge(self.networks["edge_discriminator"], real, fake, self.weights, self.form)
         if self.weights["cross_entropy"]:
             terms["cross_entropy"] = losses.cross_entropy(edges, pred_edges, batch["mask"], mask_mean)
         return terms
@@ -105,9 +101,9 @@ class EdgeStage:
 class CompletionStage:
     """Trains G2 against D2 by the l1, adversarial, perceptual and style losses (the paper's section 3.2).
 
-    A loss of weight 0 is not computed; without the adversarial loss there is no discriminator. `edge_source` decides
-    whether G2 paints from the true lines, from those that a frozen G1 draws in the hole, or from either at random. With
-    `match_colours`, all losses but `l1` see the colours corrected as by the pipeline.
+    A loss of weight 0 is not computed; without adversarial and feature matching loss there is no discriminator.
+    `edge_source` decides whether G2 paints from the true lines, from those that a frozen G1 draws in the hole, or from
+    either at random. With `match_colours`, all losses but `l1` see the colours corrected as by the pipeline.
     Arguments and methods as in `EdgeStage`.
     """
 
@@ -119,7 +115,8 @@ class CompletionStage:
         self.edge_source = config.edge_source
         self.match_colours = bool(config.match_colours)
         self.weights: dict[str, float] = asdict(config.completion_loss_weights)
-        self.discriminators: tuple[str, ...] = ("completion_discriminator",) if self.weights["adversarial"] else ()
+        is_judged = self.weights["adversarial"] or self.weights["feature_matching"]
+        self.discriminators: tuple[str, ...] = ("completion_discriminator",) if is_judged else ()
 
     def predict(self, batch: Tensors) -> dict[str, Tensor]:
         """Completes the images: `comp_edges` `[N,1,H,W]`, `pred_image`, `comp_image`, `judged_image` `[N,3,H,W]`."""
@@ -161,10 +158,8 @@ class CompletionStage:
             terms["l1"] = losses.l1(image, predicted["pred_image"], mask_mean)
         if self.weights["hole_l1"]:
             terms["hole_l1"] = losses.hole_l1(image, judged_image, mask, mask_mean)
-        if self.weights["adversarial"]:
-            with frozen(self.networks["completion_discriminator"]) as discriminator:
-                fake_map, _ = discriminator(judged_image)
-            terms["adversarial"] = losses.generator_adversarial(fake_map, self.form)
+        if self.discriminators:
+            terms |= judge(self.networks["completion_discriminator"], image, judged_image, self.weights, self.form)
         if self.weights["perceptual"]:
             features = self._vgg_features(PERCEPTUAL_LAYERS, image, judged_image)
             terms["perceptual"] = losses.perceptual(*features)
@@ -275,6 +270,21 @@ def discriminator_term(discriminator: nn.Module, real: Tensor, fake: Tensor, for
     raw_map, _ = discriminator(torch.cat([real, fake]))  # [2N,1,h,w]
     real_map, fake_map = raw_map.chunk(2)
     return losses.discriminator_adversarial(real_map, fake_map, form)
+
+
+def judge(
+    discriminator: nn.Module, real: Tensor, fake: Tensor, weights: Mapping[str, float], form: losses.AdversarialForm
+) -> dict[str, Tensor]:
+    """The generator's losses by D, those whose weight is not 0: `adversarial` and `feature_matching`."""
+    terms: dict[str, Tensor] = {}
+    with frozen(discriminator) as judging:
+        fake_map, fake_features = judging(fake)
+        if weights["adversarial"]:
+            terms["adversarial"] = losses.generator_adversarial(fake_map, form)
+        if weights["feature_matching"]:
+            _, real_features = judging(real)
+            terms["feature_matching"] = losses.feature_matching(real_features, fake_features)
+    return terms
 
 
 @contextmanager

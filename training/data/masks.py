@@ -14,7 +14,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from edgeconnect_hf.pictures import flatten, read_file
-from training.config import check_weights
+from training.loss_weights import check_weights
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
