@@ -1,7 +1,7 @@
 """A photo and its hole, opened once: lines and picture again and again."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
@@ -13,6 +13,7 @@ import torch.nn.functional as F
 
 from .colours import match_colours
 from .edges import canny, to_gray
+from .holes import near, plain_ground
 from .models import MIN_SIZE, SIZE_MULTIPLE, blend
 from .pictures import (
     Array,
@@ -44,7 +45,7 @@ class View:
         picture (`int`): the photo's place in the list.
         window (`Window`): where it looks.
         colour (`np.ndarray`): `[h,w,3]` RGB float32 in [0,1].
-        hole (`np.ndarray`): `[h,w]` bool.
+        hole (`np.ndarray`): `[h,w]` bool, True where nothing is known: the hole, and what is fully transparent.
         sigma (`float`): Canny's.
     """
 
@@ -63,6 +64,21 @@ class View:
     def known_edges(self) -> Floats:
         """Canny's lines `[h,w]` of what is known."""
         return canny(self.gray, self.hole, self.sigma)
+
+    @cached_property
+    def is_gray(self) -> bool:
+        """Whether all known pixels are gray: so is the hole, then."""
+        known = self.colour[~self.hole]  # [P,3]
+        return bool((known == known[:, :1]).all())
+
+    @cached_property
+    def _ground(self) -> tuple[Floats | None, Bools]:
+        return plain_ground(self.colour, self.hole), near(self.hole)
+
+    def ground(self, lines: Floats) -> Floats | None:
+        """The plain ground `[h,w,3]` that its hole lies on, if it is plain and `lines` `[h,w]` has no line near it."""
+        ground, near_hole = self._ground
+        return None if ground is None or (lines[near_hole] >= 0.5).any() else ground
 
     def lines_of(self, line_maps: Sequence[Array]) -> Floats:
         """Its part `[h,w]` float32 of the photos' line maps."""
@@ -129,20 +145,23 @@ class EditSession:
             hint_maps = [lines * mask for lines, mask in zip(hints, self.masks, strict=True)]
 
         views = self._look(generator.config.sample_size)
-        shown = []
-        for view in views:
+        line_maps = [np.zeros(picture.size, picture.colour.dtype) for picture in self.pictures]
+        shown = {}  # by the view's place; a hole on plain ground needs no line
+        for place, view in enumerate(views):
             known = view.known_edges if known_maps is None else view.lines_of(known_maps) * ~view.hole
             if hint_maps is not None:
                 known = np.maximum(known, view.lines_of(hint_maps))
-            shown.append((view.gray, known, view.hole))
+            if view.ground(known) is None:
+                shown[place] = view.gray, known, view.hole
+            else:
+                self._paste_lines(view, known, line_maps)
 
         def predict(gray: torch.Tensor, known: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
             pred_edges = generator(blend(gray, 1, mask), known, mask, return_dict=False)[0]  # [N,1,h,w]
             pred_edges = torch.maximum(pred_edges, known * mask)  # hints stay
             return blend(known, pred_edges, mask) if blend_edges else pred_edges
 
-        line_maps = [np.zeros(picture.size, picture.colour.dtype) for picture in self.pictures]
-        for batch in _batches(views):
+        for batch in _batches(views, shown):
             drawn = self._run(predict, [shown[place] for place in batch], generator.dtype)
             for place, comp_edges in zip(batch, drawn, strict=True):
                 self._paste_lines(views[place], comp_edges[..., 0], line_maps)
@@ -171,15 +190,18 @@ class EditSession:
 
         repaired = [picture.colour.copy() for picture in self.pictures]
         views = self._look(generator.config.sample_size)
-        for batch in _batches(views):
-            lines = [views[place].lines_of(line_maps) for place in batch]
+        lines = [view.lines_of(line_maps) for view in views]
+        grounds = [view.ground(drawn) for view, drawn in zip(views, lines, strict=True)]
+        for view, ground in zip(views, grounds, strict=True):
+            if ground is not None:
+                self._paste_hole(view, ground, repaired)
+        for batch in _batches(views, [place for place, ground in enumerate(grounds) if ground is None]):
+            lines_now = [lines[place] for place in batch]
             before, painted = self._painted.get(batch, ([], []))
-            if not painted or not all(map(np.array_equal, before, lines)):
-                shown = [
-                    (views[place].colour, drawn, views[place].hole) for place, drawn in zip(batch, lines, strict=True)
-                ]
+            if not painted or not all(map(np.array_equal, before, lines_now)):
+                shown = [(views[place].colour, lines[place], views[place].hole) for place in batch]
                 painted = self._run(predict, shown, generator.dtype)
-                self._painted[batch] = lines, painted
+                self._painted[batch] = lines_now, painted
             for place, pred_image in zip(batch, painted, strict=True):
                 self._paste_hole(views[place], pred_image, repaired)
         self.pipeline.maybe_free_model_hooks()
@@ -194,7 +216,10 @@ class EditSession:
                     colour = window.reduce_image(to_float(picture.colour[window.view_slices]))
                     if colour.shape[2] == 1:
                         colour = np.repeat(colour, 3, axis=2)
-                    views.append(View(number, window, colour, window.reduce_mask(mask[window.view_slices]), self.sigma))
+                    unknown = mask[window.view_slices]
+                    if picture.alpha is not None:  # colours under full transparency are arbitrary
+                        unknown = unknown | (picture.alpha[window.view_slices][..., 0] == 0)
+                    views.append(View(number, window, colour, window.reduce_mask(unknown), self.sigma))
         return self._views[sample_size]
 
     def _run(
@@ -226,29 +251,29 @@ class EditSession:
 
     def _paste_hole(self, view: View, pred_image: Floats, repaired: list[Array]) -> None:
         """Write a view's hole from `[h,w,3]` into its photo; nothing else of it."""
+        if view.is_gray:
+            pred_image = np.repeat(to_gray(pred_image)[..., None], 3, axis=2)
         comp_image = np.where(view.hole[..., None], pred_image, view.colour)  # [h,w,3]
         window = view.window
         hole = self.masks[view.picture][window.hole_slices]
         target = repaired[view.picture][window.hole_slices]  # shares the photo's memory
         colour = window.enlarge_image(comp_image)[window.hole_in_view][hole]  # [pixels,3]
-        if target.shape[2] == 1:
-            colour = to_gray(colour[None])[0][:, None]
-        target[hole] = from_float(colour, target.dtype)
+        target[hole] = from_float(colour[:, : target.shape[2]], target.dtype)
 
 
-def _batches(views: Sequence[View]) -> list[tuple[int, ...]]:
-    """Views that run together: of one size, each of another photo, so that a photo's windows do not depend on each
-    other (a batch may change the last bit of a float sum)."""
-    places: defaultdict[tuple[tuple[int, int], int], list[int]] = defaultdict(list)
+def _batches(views: Sequence[View], places: Iterable[int]) -> list[tuple[int, ...]]:
+    """The `places` of views that run together: of one size, each of another photo, so that a photo's windows do not
+    depend on each other (a batch may change the last bit of a float sum)."""
+    alike: defaultdict[tuple[tuple[int, int], int], list[int]] = defaultdict(list)
     counts: defaultdict[tuple[int, tuple[int, int]], int] = defaultdict(int)
-    for place, view in enumerate(views):
-        size = view.window.work_size
-        places[size, counts[view.picture, size]].append(place)
-        counts[view.picture, size] += 1
+    for place in places:
+        size = views[place].window.work_size
+        alike[size, counts[views[place].picture, size]].append(place)
+        counts[views[place].picture, size] += 1
     batches = []
-    for ((height, width), _), alike in places.items():
+    for ((height, width), _), together in alike.items():
         length = max(1, _MAX_BATCH_PIXELS // (height * width))
-        batches += [tuple(alike[start : start + length]) for start in range(0, len(alike), length)]
+        batches += [tuple(together[start : start + length]) for start in range(0, len(together), length)]
     return batches
 
 

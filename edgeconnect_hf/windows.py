@@ -131,6 +131,19 @@ def find_windows(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -
     return [_window(seen, box, mask, limit) for box, seen in _merge(_hole_boxes(mask), view, auto_limit)]
 
 
+def region(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -> Box:
+    """The part of a photo that its windows see. Photo and mask cut to it, or to more, give the same windows again.
+
+    Args:
+        mask (`np.ndarray`): `[H,W]`, True in the hole; there must be one.
+        strategy, sample_size: as for `find_windows`.
+    """
+    box, *others = (window.view for window in find_windows(mask, strategy, sample_size))
+    for other in others:
+        box = _union(box, other)
+    return box
+
+
 def _slices(box: Box) -> tuple[slice, slice]:
     top, left, bottom, right = box
     return slice(top, bottom), slice(left, right)
