@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 
-.PHONY: inpaint test test-slow chromium quality format
+.PHONY: inpaint test test-slow fuzz chromium quality format
 
 inpaint: $(VENV)/.edgeconnect
 	$(BIN)/edgeconnect inpaint examples/facade.jpg examples/facade_mask.png -o repaired.png
@@ -15,6 +15,11 @@ test: $(VENV)/.edgeconnect-dev chromium
 
 test-slow: $(VENV)/.edgeconnect-dev chromium
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m slow
+
+# Random photos, masks and options; MINUTES=60 for longer.
+MINUTES ?= 10
+fuzz: $(VENV)/.edgeconnect-dev
+	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/run.py --minutes $(MINUTES)
 
 # The page's tests drive the system's browser; without one they are skipped, and say so.
 chromium:
