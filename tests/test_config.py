@@ -3,6 +3,7 @@
 import ast
 import dataclasses
 import inspect
+import re
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,7 @@ def test_defaults_are_the_papers():
 def test_flags_override_the_recipe_wherever_they_stand(tmp_path):
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("learning_rate: 1e-3\nseed: 7\nstreaming: false\ncompletion_loss_weights:\n  style: 3\n")
-    config = parse_training_config(["--learning_rate=2e-4", *FLAGS, "--streaming", "--recipe", str(recipe)])
+    (config,) = parse_training_config(["--learning_rate=2e-4", *FLAGS, "--streaming", "--recipe", str(recipe)])
     assert config.learning_rate == 2e-4
     assert config.seed == 7
     assert config.streaming is True
@@ -50,7 +51,7 @@ def test_flags_override_the_recipe_wherever_they_stand(tmp_path):
 
 
 def test_nested_flags_and_switches():
-    config = parse_training_config(
+    (config,) = parse_training_config(
         [*FLAGS, "--completion_loss_weights.style", "5", "--random_flip", "false", "--push_to_hub"]
     )
     assert config.completion_loss_weights.style == 5
@@ -80,6 +81,47 @@ def test_wrong_recipes_end_the_program_with_a_message(text, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         parse_training_config([*FLAGS, "--recipe", str(tmp_path / "recipe.yaml")])
     assert any(key in capsys.readouterr().err for key in ("learning_rat", "style", "seed"))
+
+
+PHASES = """
+learning_rate: 1e-3
+edge_loss_weights: {cross_entropy: 1.5}
+phases:
+- {max_train_steps: 5, edge_loss_weights: {adversarial: 0}}
+- {max_train_minutes: 2, learning_rate: 2e-4, resolution: 64, seed: 3}
+"""
+
+
+def test_phases_override_the_recipe_and_flags_override_both(tmp_path):
+    (tmp_path / "recipe.yaml").write_text(PHASES)
+    flags = ["--seed", "7", "--train_data_dir", "photos"]
+    one, two = parse_training_config([*flags, "--recipe", str(tmp_path / "recipe.yaml")])
+    assert (one.learning_rate, one.max_train_steps, one.max_train_minutes, one.resolution) == (1e-3, 5, None, 256)
+    assert (two.learning_rate, two.max_train_steps, two.max_train_minutes, two.resolution) == (2e-4, None, 2, 64)
+    assert (one.seed, two.seed) == (7, 7)
+    assert one.edge_loss_weights == EdgeLossWeights(0, 10, 1.5)
+    assert two.edge_loss_weights == EdgeLossWeights(1, 10, 1.5)
+
+
+@pytest.mark.parametrize(
+    ("phase", "message"),
+    [
+        ("{learning_rat: 1}", "phase 2 of `phases`: .*learning_rat"),
+        ("{edge_loss_weights: {style: 1}}", "phase 2 of `phases`: .*style"),
+        ("{resolution: many}", "phase 2 of `phases`: .*resolution"),
+        ("{resolution: 61}", "phase 2 of `phases`: `resolution` is 61"),
+        ("{}", "phase 2 of `phases`: one of `max_train_steps` and `max_train_minutes`"),
+        ("{output_dir: elsewhere}", "phase 2 of `phases`: `output_dir` is for all phases"),
+        ("{phases: []}", "phase 2 of `phases`: `phases` is for all phases"),
+        ("{stage: all, max_train_steps: 1}", "phase 2 of `phases`: `stage` is 'all'"),
+        ("3", "phases"),
+    ],
+)
+def test_a_wrong_phase_is_named(phase, message, tmp_path, capsys):
+    (tmp_path / "recipe.yaml").write_text(f"train_data_dir: photos\nphases: [{{max_train_steps: 1}}, {phase}]")
+    with pytest.raises(SystemExit, match="2"):
+        parse_training_config(["--recipe", str(tmp_path / "recipe.yaml")])
+    assert re.search(message, capsys.readouterr().err, re.DOTALL)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +161,7 @@ def test_values_out_of_range_are_refused_by_name(settings):
 def test_saved_settings_repeat_the_run(tmp_path):
     config = TrainingConfig(**NEEDED, stage="completion", learning_rate=1e-5, sigma=-1, max_grad_norm=0.5)
     save_config(config, tmp_path / "saved.yaml")
-    assert parse_training_config(["--recipe", str(tmp_path / "saved.yaml")]) == config
+    assert parse_training_config(["--recipe", str(tmp_path / "saved.yaml")]) == [config]
 
 
 def test_every_setting_says_what_it_means():
@@ -149,5 +191,5 @@ def test_training_and_evaluation_inherit_what_they_share():
 def test_recipes_are_whole(recipe):
     settings = yaml.safe_load(recipe.read_text())
     given = [] if {"train_data_dir", "dataset_name"} & settings.keys() else ["--train_data_dir", "photos"]
-    config = parse_training_config(["--recipe", str(recipe), *given])
-    assert config.max_train_steps or config.max_train_minutes
+    for config in parse_training_config(["--recipe", str(recipe), *given]):
+        assert config.max_train_steps or config.max_train_minutes

@@ -1,5 +1,7 @@
 """`training/train.py` as people run it: in processes of its own, killed, continued, in pairs, and to the Hub."""
 
+import contextlib
+import dataclasses
 import logging
 import os
 import random
@@ -27,6 +29,7 @@ from edgeconnect_hf import EdgeConnectPipeline
 from edgeconnect_hf.hub import PushError
 from training.checkpoints.folders import find_checkpoints, find_latest
 from training.config import TrainingConfig
+from training.flags import parse_training_config
 from training.train import train
 from training.trainer import Trainer
 
@@ -59,6 +62,16 @@ def wait_for_checkpoint(output_dir: Path, process: subprocess.Popen[str], count:
         time.sleep(0.01)
 
 
+def write_phases(recipe: Path) -> Path:
+    """A recipe: G1 by cross-entropy alone, G1 against D1, G2."""
+    recipe.write_text("""phases:
+- {edge_loss_weights: {adversarial: 0, feature_matching: 0, cross_entropy: 1}}
+- {adversarial_loss: hinge, learning_rate: 1.0e-3}
+- {stage: completion, edge_source: mixed, completion_loss_weights: {style: 0}}
+""")
+    return recipe
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("stage", ["edge", "completion", "joint"])
 def test_killed_at_a_random_moment_and_resumed_it_ends_with_the_same_weights(data, home, tmp_path, stage):
@@ -77,6 +90,25 @@ def test_killed_at_a_random_moment_and_resumed_it_ends_with_the_same_weights(dat
     run(data, tmp_path / "killed", resume_from_checkpoint="latest", **settings)
     run(data, tmp_path / "whole", **settings)
     assert_same_weights(tmp_path / "whole", tmp_path / "killed")
+
+
+@pytest.mark.slow
+def test_killed_at_ten_random_moments_a_phased_training_ends_with_the_same_weights(data, home, tmp_path):
+    settings = {"max_train_steps": 30, "checkpointing_steps": 5, "use_ema": True}
+    recipe = write_phases(tmp_path / "recipe.yaml")
+    for name in ("whole", "killed"):
+        command = [*flags(tiny_settings(data, tmp_path / name, **settings)), f"--recipe={recipe}"]
+        if name == "killed":
+            for _ in range(10):
+                process = start([*command, "--resume_from_checkpoint=latest"], home)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(random.uniform(6, 12))  # it takes about 5 to begin
+                process.kill()
+                process.communicate()
+            command.append("--resume_from_checkpoint=latest")
+        finish(start(command, home))
+    for folder in ("phase-1", "phase-2", "phase-3", "."):
+        assert_same_weights(tmp_path / "whole" / folder, tmp_path / "killed" / folder)
 
 
 def test_sigterm_then_the_rest_then_the_hub(data, home, tmp_path):
@@ -168,3 +200,80 @@ def test_all_stages_continue_where_they_were(data, tmp_path, caplog):
     assert (tmp_path / "edge" / "model_index.json").stat().st_mtime_ns == edge
     after = final_weights(tmp_path)
     assert [name for name in before if not torch.equal(before[name], after[name])] == []
+
+
+@pytest.fixture
+def phases(data, tmp_path):
+    """The settings of three phases of two updates each, resumed where the folder has checkpoints."""
+
+    def make(name: str, **overrides) -> list[TrainingConfig]:
+        settings = tiny_settings(data, tmp_path / name, max_train_steps=2, use_ema=True, report_to="none", **overrides)
+        recipe = write_phases(tmp_path / "recipe.yaml")
+        arguments = [f"--{name}={value}" for name, value in settings.items()]
+        return parse_training_config([*arguments, f"--recipe={recipe}"])
+
+    return make
+
+
+def test_phases_follow_each_other_and_a_killed_one_is_resumed(phases, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="training.train")
+    train(*phases("whole"))
+    folder = tmp_path / "whole"
+    assert [path.name for path in (folder / "phase-1").glob("*_*or")] == ["edge_generator"]  # no discriminator
+    result = {f"{network}_{kind}" for network in ("edge", "completion") for kind in ("generator", "discriminator")}
+    assert {path.name for path in folder.glob("*_*or")} == result
+    assert_same_weights(folder, folder / "phase-3")
+    first, second, third = (final_weights(folder / f"phase-{number}") for number in (1, 2, 3))
+    name = "edge_generator/conv_in.weight"
+    assert not torch.equal(first[name], second[name])
+    assert torch.equal(second[name], third[name])  # G1 is only used there
+    assert EdgeConnectPipeline.from_pretrained(folder).completion_generator is not None
+    assert "phase-2" in (folder / "training_config.yaml").read_text()  # what the last phase started from
+
+    # Killed as the first phase writes its result, as the third begins, and after the third.
+    for moment in (
+        "training.trainer.save_networks",
+        "training.stages.CompletionStage.predict",
+        "training.train.copy_result",
+    ):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(moment, killed)
+            with pytest.raises(KilledError):
+                train(*phases("killed", resume_from_checkpoint="latest"))
+        assert not (tmp_path / "killed" / "model_index.json").exists()
+    train(*phases("killed", resume_from_checkpoint="latest"))
+    assert "Phase 1 of 3 is finished in" in caplog.text
+    assert_same_weights(folder, tmp_path / "killed")
+
+
+def killed(*_, **__):
+    raise KilledError
+
+
+class KilledError(Exception):
+    """Stands for whatever ends a training between two lines."""
+
+
+def test_the_last_phase_can_be_extended_and_another_one_follow(phases, data, tmp_path):
+    whole = phases("run", checkpointing_steps=1)
+    train(*whole[:2])
+    before = (tmp_path / "run" / "phase-1" / "model_index.json").stat().st_mtime_ns
+    longer = [dataclasses.replace(phase, max_train_steps=3, resume_from_checkpoint="latest") for phase in whole]
+    train(*longer[:2])
+    assert find_latest(tmp_path / "run" / "phase-1") == tmp_path / "run" / "phase-1" / "checkpoint-2"
+    assert find_latest(tmp_path / "run" / "phase-2") == tmp_path / "run" / "phase-2" / "checkpoint-3"
+    train(*longer)
+    assert (tmp_path / "run" / "phase-1" / "model_index.json").stat().st_mtime_ns == before
+    assert EdgeConnectPipeline.from_pretrained(tmp_path / "run").completion_generator is not None
+
+
+def test_what_a_later_phase_lacks_is_said_before_the_first(phases, tmp_path):
+    edge, _, completion = phases("run")
+    with pytest.raises(ValueError, match=r"Phase 1 of 2 needs edge_generator, which neither"):
+        train(completion, edge)
+    with pytest.raises(FileNotFoundError, match="vgg_weights"):
+        train(edge, dataclasses.replace(completion, vgg_weights=str(tmp_path / "gone.safetensors")))
+    (tmp_path / "run" / "phase-2" / "checkpoint-1").mkdir(parents=True)
+    with pytest.raises(FileExistsError, match="phase-2"):
+        train(edge, completion)
+    assert not (tmp_path / "run" / "phase-1").exists()

@@ -37,6 +37,31 @@ def inherit_settings(config: TrainingConfig) -> TrainingConfig:
     return dataclasses.replace(config, match_colours=is_matched)
 
 
+def needed_generators(config: TrainingConfig) -> set[str]:
+    """The generators that a stage does not begin itself."""
+    if config.stage == "joint":
+        return {*GENERATORS}
+    return {"edge_generator"} if config.stage == "completion" and config.edge_source != "canny" else set()
+
+
+def needs_vgg(config: TrainingConfig) -> bool:
+    """Whether a stage has a loss by VGG19's features."""
+    weights = config.completion_loss_weights
+    return config.stage != "edge" and bool(weights.perceptual or weights.style)
+
+
+def find_generators(model: str | None) -> set[str]:
+    """The names of the generators in a pipeline folder or a Hub model; none for None.
+
+    Raises:
+        ValueError: there is no such model.
+    """
+    if model is None:
+        return set()
+    pipeline_config = cast(dict[str, Any], EdgeConnectPipeline.load_config(_find(model)))
+    return {name for name in GENERATORS if any(pipeline_config.get(name) or ())}
+
+
 def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str, nn.Module]:
     """The networks of a stage by name: those in `trained` in training mode, all others frozen.
 
@@ -47,12 +72,7 @@ def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str,
         ValueError: the stage needs a trained generator to start from, and there is none.
     """
     networks = {} if config.pretrained_model_name_or_path is None else _load(config.pretrained_model_name_or_path)
-    needed = set[str]()
-    if config.stage == "joint":
-        needed = {"edge_generator", "completion_generator"}
-    elif config.stage == "completion" and config.edge_source != "canny":
-        needed = {"edge_generator"}
-    if missing := sorted(needed - networks.keys()):
+    if missing := sorted(needed_generators(config) - networks.keys()):
         raise ValueError(
             f"`pretrained_model_name_or_path` is {config.pretrained_model_name_or_path!r} and has no "
             f"{' and no '.join(missing)}, which `stage` {config.stage} with `edge_source` {config.edge_source} needs."
@@ -64,8 +84,7 @@ def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str,
             networks[name] = PatchDiscriminator(DISCRIMINATORS[name], config.discriminator_channels)
             if config.pretrained_model_name_or_path is not None:
                 logger.info("The pretrained model has no %s: starting with a new one.", name)
-    weights = config.completion_loss_weights
-    if "completion_generator" in trained and (weights.perceptual or weights.style):
+    if needs_vgg(config):
         networks["vgg"] = load_vgg(config.vgg_weights, config.vgg_normalize)
     for name, network in networks.items():
         network.requires_grad_(name in trained).train(name in trained)

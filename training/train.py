@@ -1,6 +1,5 @@
 """Train EdgeConnect: `accelerate launch training/train.py --stage edge --train_data_dir FOLDER` (docs/training.md)."""
 
-import dataclasses
 import logging
 import os
 import sys
@@ -12,51 +11,51 @@ if __name__ == "__main__":  # run as a script: its siblings are imported as `tra
 from accelerate import PartialState
 
 from edgeconnect_hf.hub import PushError
-from training.config import Stage, TrainingConfig
+from training.config import TrainingConfig
 from training.flags import parse_training_config
+from training.phases import check_runs, copy_result, plan_runs
 from training.trainer import NonFiniteError, Trainer
 
 logger = logging.getLogger(__name__)
 
 
-def train(config: TrainingConfig) -> None:
-    """Trains one stage, or all three one after the other.
+def train(*phases: TrainingConfig) -> None:
+    """Trains one stage, or several runs that follow each other: see `plan_runs`.
 
-    With `--stage all`, the edge and completion stages write to `edge` and `completion` within `output_dir`, and each
-    stage starts from the result of the one before. A resumed run skips finished stages.
+    A resumed training skips the runs that are finished. The last one is resumed all the same, so that it can be
+    extended, and so that a push that was cut off is done again.
+
+    Args:
+        phases (`TrainingConfig`): the settings, of each phase if there are several.
 
     Raises:
-        ValueError, FileExistsError, NonFiniteError, PushError: see `Trainer`.
+        ValueError, FileExistsError, FileNotFoundError, NonFiniteError, PushError: see `check_runs` and `Trainer`.
     """
-    if config.stage != "all":
-        Trainer(config).run()
-        return
-    output_dir = Path(config.output_dir)
-    folders: dict[Stage, Path] = {
-        "edge": output_dir / "edge",
-        "completion": output_dir / "completion",
-        "joint": output_dir,
-    }
-    for stage, folder in folders.items():
-        if config.resume_from_checkpoint is not None and (folder / "model_index.json").exists():
-            logger.info("The %s stage is finished in %s: skipped.", stage, folder)
-        else:
-            stage_config = dataclasses.replace(
-                config, stage=stage, output_dir=str(folder), push_to_hub=config.push_to_hub and stage == "joint"
-            )
-            if not Trainer(stage_config).run():
-                return
-        config = dataclasses.replace(config, pretrained_model_name_or_path=str(folder))
+    output_dir, runs = Path(phases[0].output_dir), plan_runs(phases)
+    check_runs(runs)
+    for run in runs:
+        is_last = run is runs[-1]
+        is_resumed = run.config.resume_from_checkpoint is not None
+        if is_resumed and run.is_finished() and not (is_last and run.has_checkpoints()):
+            logger.info("%s is finished in %s: skipped.", run.title, run.folder)
+            continue
+        if len(runs) > 1:
+            logger.info("%s, in %s.", run.title, run.folder)
+        if not Trainer(run.config).run():
+            return
+    if runs[-1].folder != output_dir and PartialState().is_main_process:
+        copy_result(runs[-1].folder, output_dir)
+        logger.info("The result of the last phase is in %s.", output_dir)
 
 
 def main() -> None:
     """The command line: reads the settings and trains; an error ends it with a message and status 1."""
-    config = parse_training_config()
+    phases = parse_training_config()
     is_main = os.environ.get("RANK", "0") == "0"  # asking accelerate this early would lose the CPU flag
     logging.basicConfig(level=logging.INFO if is_main else logging.ERROR, format="%(message)s")
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # it logs every file of a checkpoint
     try:
-        train(config)
+        train(*phases)
     except (ValueError, FileExistsError, FileNotFoundError, NonFiniteError, PushError) as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
     finally:
