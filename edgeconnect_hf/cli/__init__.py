@@ -2,16 +2,16 @@
 
 import argparse
 import sys
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
 from ..demo.limits import Limits
 from .commands import run_convert, run_demo, run_export, run_push
 from .device import DTYPES
-from .errors import EXPECTED_ERRORS, one_line, show_warning
+from .errors import EXPECTED_ERRORS, one_line, warnings_on_one_line
 from .inpaint import run_edges, run_inpaint
+from .outputs import FORMATS
 
 _EXAMPLES = """
 examples:
@@ -23,7 +23,7 @@ examples:
       complete the photo along your own lines, white on black
 
   edgeconnect inpaint photos/ masks/ -o repaired/
-      complete all photos of a folder; run it again to resume
+      complete all photos of a folder; run it again to resume, or after a mask has changed
 
   edgeconnect convert EdgeModel_gen.pth InpaintingModel_gen.pth my-model/
   edgeconnect inpaint photo.jpg mask.png --model my-model/ -o repaired.png
@@ -39,8 +39,8 @@ examples:
 
 _FOLDERS = """
 `image` and `mask_image` may be folders, paired by file name (photo.jpg, photo.png), or a folder and one mask for all.
-Photos whose results exist are skipped; photos that fail are reported, and the others are still written (exit code 1).
-Under `torchrun` or `accelerate launch`, the processes share the photos of a folder.
+Finished photos are skipped, those whose inputs or options changed are redone; photos that fail are reported, and the
+others are still written (exit code 1). Under `torchrun` or `accelerate launch`, the processes share a folder.
 """
 
 
@@ -48,17 +48,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Returns:
-        The exit code: 0 on success, 1 if some photos of a folder failed, 2 for invalid arguments or files.
+        The exit code: 0 on success, 1 if some photos of a folder failed, 2 for invalid arguments or files, 130 if it
+        was interrupted.
     """
     args = _parser().parse_args(arguments)
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", UserWarning)
-        warnings.showwarning = show_warning
+    with warnings_on_one_line():
         try:
             return args.run(args)
         except EXPECTED_ERRORS as error:
             print(f"edgeconnect: error: {one_line(error)}", file=sys.stderr)
             return 2
+        except KeyboardInterrupt:  # Ctrl-C
+            print("edgeconnect: interrupted; results written so far are whole", file=sys.stderr)
+            return 130
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -71,25 +73,35 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    lines = _add_photo_command(
+    inpaint = _add_photo_command(
         commands,
         "inpaint",
         help="complete a photo, or a folder of photos",
         example="edgeconnect inpaint photo.jpg mask.png -o repaired.png --save-edges lines.png",
-        output_help="completed photo: .png, .webp, .tif (lossless) or .jpg; a folder if `image` is one",
-        run=run_inpaint,
+        output_help="completed photo: .png, .webp, .tif (lossless) or .jpg; a folder if `image` is one; - for standard "
+        "output",
     )
-    lines.add_argument("--edges", type=Path, metavar="PATH", help="complete along these lines, white on black")
-    lines.add_argument("--save-edges", type=Path, metavar="PATH", help="write the lines that were used")
+    inpaint.set_defaults(run=run_inpaint)
+    inpaint.add_argument("--edges", type=Path, metavar="PATH", help="complete along these lines, white on black")
+    inpaint.add_argument("--save-edges", type=Path, metavar="PATH", help="write the lines that were used")
+    inpaint.add_argument(
+        "--format", choices=FORMATS, help="of results in a folder or on standard output (default: png)"
+    )
+    inpaint.add_argument(
+        "--quality",
+        type=int,
+        metavar="1-100",
+        help="of JPEG (default: the photo's own, or 95) and of WebP (default: lossless)",
+    )
 
-    _add_photo_command(
+    edges = _add_photo_command(
         commands,
         "edges",
         help="draw the lines only, to edit them",
         example="edgeconnect edges photo.jpg mask.png -o lines.png",
-        output_help="lines, white on black, of the size of the photo; a folder if `image` is one",
-        run=run_edges,
+        output_help="lines, white on black, of the photo's size; a folder if `image` is one; - for standard output",
     )
+    edges.set_defaults(run=run_edges, edges=None, save_edges=None, format=None, quality=None)
 
     convert = commands.add_parser("convert", help="convert published .pth weights to a model folder")
     convert.set_defaults(run=run_convert)
@@ -133,24 +145,28 @@ def _add_photo_command(
     help: str,
     example: str,
     output_help: str,
-    run: Callable[[argparse.Namespace], int],
-) -> argparse._ArgumentGroup:
-    """Add `inpaint` or `edges` with the arguments of both, and return the argument group of the lines."""
+) -> argparse.ArgumentParser:
+    """Add `inpaint` or `edges` with the arguments of both."""
     parser = commands.add_parser(
         name,
         help=help,
         epilog=f"example:\n  {example}\n{_FOLDERS}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.set_defaults(run=run)
-    parser.add_argument("image", type=Path, help="photo, or folder of photos")
+    parser.set_defaults(command=name)
+    parser.add_argument("image", type=Path, help="photo, or folder of photos; - for standard input")
     parser.add_argument("mask_image", type=Path, help="mask of the size of the photo, white where it is repainted")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="PATH", help=output_help)
-    parser.add_argument("--resize-mask", action="store_true", help="resize the mask to the photo")
-    lines = parser.add_argument_group("lines")
-    lines.add_argument("--known-edges", type=Path, metavar="PATH", help="lines outside the hole, instead of Canny's")
-    lines.add_argument("--edge-hints", type=Path, metavar="PATH", help="a few lines in the hole, to be continued")
-    lines.add_argument("--sigma", type=float, default=2.0, help="sigma of Canny; higher: fewer lines (default: 2)")
+    parser.add_argument(
+        "--grow", type=int, default=0, metavar="PX", help="grow the hole by so many pixels (default: 0)"
+    )
+    parser.add_argument(
+        "--resize-mask", action="store_true", help="scale a mask of the photo's proportions to its size"
+    )
+    parser.add_argument("--frame", type=int, metavar="N", help="which image of an animated or multi-page file, from 0")
+    parser.add_argument(
+        "--max-megapixels", type=float, default=500, metavar="N", help="largest file to read (default: 500)"
+    )
     parser.add_argument(
         "--strategy",
         choices=("auto", "original", "crop", "resize"),
@@ -158,8 +174,17 @@ def _add_photo_command(
         help="original: the whole photo at once; crop: windows around the holes; resize: such windows, scaled down to "
         "the size of the training images; auto (default): windows, scaled down only around large holes",
     )
+    parser.add_argument("--json", action="store_true", help="print a JSON line for each photo")
+    lines = parser.add_argument_group("lines")
+    lines.add_argument("--known-edges", type=Path, metavar="PATH", help="lines outside the hole, instead of Canny's")
+    lines.add_argument("--edge-hints", type=Path, metavar="PATH", help="a few lines in the hole, to be continued")
+    lines.add_argument("--sigma", type=float, default=2.0, help="sigma of Canny; higher: fewer lines (default: 2)")
+    folders = parser.add_argument_group("folders")
+    folders.add_argument("--recursive", action="store_true", help="read subfolders, and mirror them in the output")
+    folders.add_argument("--overwrite", action="store_true", help="redo all photos, and replace files of other origin")
+    folders.add_argument("--suffix", default="", metavar="TEXT", help="added to the names of the results")
     _add_model_arguments(parser)
-    return lines
+    return parser
 
 
 def _add_model_arguments(parser: argparse.ArgumentParser) -> None:

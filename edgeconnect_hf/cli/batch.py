@@ -1,17 +1,20 @@
-"""Folders: pair photos with masks, skip finished ones, collect errors, share the work among processes."""
+"""Folders: skip finished photos, redo changed ones, collect errors, share the work among processes."""
 
 import os
 import sys
+import time
+from collections import defaultdict
 from collections.abc import Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from PIL import Image
 from tqdm import tqdm
 
-from .errors import EXPECTED_ERRORS, one_line
-from .jobs import Job, check_paths_differ
+from .device import Model
+from .errors import EXPECTED_ERRORS, NO_MORE_WRITES, one_line, warnings_on_one_line
+from .jobs import Job, listed
+from .record import Record
+from .report import Report
 
 if TYPE_CHECKING:
     from ..pipeline import EdgeConnectPipeline
@@ -19,83 +22,100 @@ if TYPE_CHECKING:
 
 def run_folder(
     jobs: list[Job],
-    load: Callable[[], "EdgeConnectPipeline"],
-    run_job: Callable[[Job, "EdgeConnectPipeline"], None],
+    notes: list[str],
+    model: Model,
+    run_job: Callable[[Job, "EdgeConnectPipeline"], int],
+    record: Record,
+    report: Report,
+    *,
+    overwrite: bool,
 ) -> int:
     """Run this process's share of `jobs`. A photo that fails is reported, and the next one follows.
 
+    Args:
+        jobs (`list[Job]`): the folder's photos.
+        notes (`list[str]`): what else the folder holds; said at the end.
+        model (`Model`): loaded if there is work.
+        run_job: writes the results of a job; returns the number of windows repainted.
+        record (`Record`): what made the results that are there.
+        report (`Report`): says what happens.
+        overwrite (`bool`): redo all photos, finished or not.
+
     Returns:
-        The exit code: 1 if a photo failed, else 0.
+        The exit code: 1 if a photo failed or none could be written any more, else 0.
     """
     rank, world_size = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
     jobs = jobs[rank::world_size]
-    waiting = [job for job in jobs if not job.is_done()]
-    if skipped := len(jobs) - len(waiting):
-        print(f"skipping {skipped} of {len(jobs)} photos: their results already exist")
+    waiting = jobs if overwrite else _choose(jobs, record, report)
     failures = []
+    stopped = None
     if waiting:
-        pipeline = load()
-        for job in tqdm(waiting, unit="photo", disable=rank != 0):
+        pipeline = model.pipeline
+        for place, job in enumerate(tqdm(waiting, unit="photo", disable=rank != 0)):
+            start = time.perf_counter()
             try:
-                run_job(job, pipeline)
+                with warnings_on_one_line(job.name):
+                    windows = _run(job, pipeline, run_job, record)
             except (*EXPECTED_ERRORS, RuntimeError, MemoryError) as error:  # the last two: out of memory
-                failures.append(f"{job.inputs['image']}: {one_line(error)}")
-                tqdm.write(f"edgeconnect: {failures[-1]}", file=sys.stderr)
+                message = one_line(error)
+                report.photo(job, "failed", seconds=time.perf_counter() - start, error=message)
+                if isinstance(error, OSError) and error.errno in NO_MORE_WRITES:
+                    stopped = f"stopped at {job.name}, with {len(waiting) - place} photos to do: {message}"
+                    break
+                failures.append(f"{job.name}: {message}")
+                report.warn(failures[-1])
+            else:
+                report.photo(job, "done", seconds=time.perf_counter() - start, windows=windows)
     if failures:
         print(f"edgeconnect: {len(failures)} of {len(waiting)} photos failed:", *failures, sep="\n  ", file=sys.stderr)
+    if rank == 0:
+        for note in notes:
+            report.warn(note)
+    if stopped:
+        report.warn(stopped)
     if world_size > 1 and "MASTER_ADDR" in os.environ:
         _wait_for_all_processes()
-    return 1 if failures else 0
+    return 1 if failures or stopped else 0
 
 
-def pair_folder(inputs: dict[str, Path], outputs: dict[str, Path]) -> list[Job]:
-    """Form one job per photo of the folder `image`, and create the output folders.
-
-    Args:
-        inputs (`dict[str, Path]`): by argument. `image` is a folder; any other is a folder whose files are paired with
-            the photos by name without extension, or one file for all photos.
-        outputs (`dict[str, Path]`): folders by argument. Results are PNG files named after the photos.
-    """
-    for argument, path in outputs.items():
-        if path.exists() and not path.is_dir():
-            raise ValueError(f"`{argument}` must be a folder, as `image` is one: got the file {str(path)!r}.")
-    check_paths_differ(inputs, outputs)
-    photos = _files_by_stem("image", inputs["image"])
-    if not photos:
-        raise ValueError(f"`image` must be a folder with images: got {str(inputs['image'])!r}, which has none.")
-    paired = {argument: _paired(argument, path, photos) for argument, path in inputs.items() if argument != "image"}
-    paired = {"image": photos, **paired}
-    for path in outputs.values():
-        path.mkdir(parents=True, exist_ok=True)
-    return [
-        Job(
-            inputs={argument: files[stem] for argument, files in paired.items()},
-            outputs={argument: path / f"{stem}.png" for argument, path in outputs.items()},
-        )
-        for stem in photos
-    ]
-
-
-def _paired(argument: str, path: Path, photos: dict[str, Path]) -> dict[str, Path]:
-    """The file of `argument` for each photo, by stem."""
-    if not path.is_dir():
-        return dict.fromkeys(photos, path)
-    # A missing file is an error of its photo only, raised on reading it.
-    return {stem: path / f"{stem}.png" for stem in photos} | _files_by_stem(argument, path)
+def _choose(jobs: list[Job], record: Record, report: Report) -> list[Job]:
+    """The jobs to run: those without results, and those whose results were made from something else."""
+    chosen, finished, foreign = [], [], []
+    changed: defaultdict[str, list[str]] = defaultdict(list)
+    for job in jobs:
+        verdict = record.judge(job)
+        if verdict.state == "finished" and not job.problem:
+            finished.append(job)
+        elif verdict.state == "foreign" and not job.problem:
+            foreign.append(job)
+        else:
+            chosen.append(job)
+        if verdict.state == "changed":
+            changed[verdict.reason].append(job.name)
+    if finished:
+        report.say(f"skipping {len(finished)} of {len(jobs)} photos: finished already")
+    for reason, names in changed.items():
+        report.warn(f"redoing {len(names)} of {len(jobs)} photos, {reason}: {listed(names)}")
+    unknown = "the result is not from this command, or was changed since; `--overwrite` replaces it"
+    if foreign:
+        results = listed(job.outputs["--output"] for job in foreign)
+        report.warn(f"skipping {len(foreign)} of {len(jobs)} photos, {unknown}: {results}")
+    for job in finished:
+        report.photo(job, "skipped")
+    for job in foreign:
+        report.photo(job, "skipped", error=unknown)
+    return chosen
 
 
-def _files_by_stem(argument: str, folder: Path) -> dict[str, Path]:
-    extensions = Image.registered_extensions()
-    files: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() in extensions and not path.name.startswith("."):
-            if path.stem in files:
-                raise ValueError(
-                    f"`{argument}` must be a folder with one image per name, as files are paired by name without "
-                    f"extension: {str(folder)!r} contains both {files[path.stem].name!r} and {path.name!r}."
-                )
-            files[path.stem] = path
-    return files
+def _run(
+    job: Job, pipeline: "EdgeConnectPipeline", run_job: Callable[[Job, "EdgeConnectPipeline"], int], record: Record
+) -> int:
+    if job.problem:
+        raise ValueError(job.problem)
+    inputs = record.begin(job)
+    windows = run_job(job, pipeline)
+    record.finish(job, inputs)
+    return windows
 
 
 def _wait_for_all_processes() -> None:

@@ -1,12 +1,16 @@
 """`--device`, `--dtype` and `--model`: choose the device and the precision, load the pipeline."""
 
+import hashlib
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from .errors import one_line
+from .record import file_digest
 
 if TYPE_CHECKING:
     import torch
@@ -15,6 +19,45 @@ if TYPE_CHECKING:
 
 # By name on the command line: the name in torch, which is imported only when needed.
 DTYPES = {"fp32": "float32", "bf16": "bfloat16", "fp16": "float16"}
+
+_OF_A_MODEL = ("*.json", "*/*.json", "*/*.safetensors")  # the files of a folder that make a model what it is
+
+
+class Model:
+    """The model of a command; its pipeline is loaded when it is first asked for.
+
+    Args:
+        name, device, dtype: `--model`, `--device` and `--dtype`, as in `load_pipeline`.
+    """
+
+    def __init__(self, name: str | None, device: str = "auto", dtype: str = "auto"):
+        self.name, self.device, self.dtype = name, device, dtype
+
+    @cached_property
+    def pipeline(self) -> "EdgeConnectPipeline":
+        """The pipeline, on its device."""
+        return load_pipeline(self.name, self.device, self.dtype)
+
+    @cached_property
+    def digest(self) -> str:
+        """A digest of weights and configuration: the same for a copy, another one after an update of any kind."""
+        folder = self._folder
+        parts = sorted(path for pattern in _OF_A_MODEL for path in folder.glob(pattern))
+        lines = [f"{path.relative_to(folder).as_posix()} {file_digest(path)}" for path in parts]
+        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+
+    @property
+    def _folder(self) -> Path:
+        if self.name is not None and Path(self.name).is_dir():
+            return Path(self.name)
+        from ..pipeline import BUNDLED_MODEL
+
+        if self.name is None:
+            return BUNDLED_MODEL
+        from huggingface_hub import try_to_load_from_cache
+
+        _ = self.pipeline  # brings the Hub's present revision into the cache
+        return Path(str(try_to_load_from_cache(self.name, "model_index.json"))).parent
 
 
 def load_pipeline(model: str | None, device: str = "auto", dtype: str = "auto") -> "EdgeConnectPipeline":

@@ -1,12 +1,16 @@
 """How the command line reports errors and warnings: one line each, on standard error."""
 
+import errno
 import sys
-from typing import TextIO
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from PIL import Image
 from tqdm import tqdm
 
 EXPECTED_ERRORS = (ValueError, TypeError, OSError, Image.DecompressionBombError)
+NO_MORE_WRITES = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # full, over quota, read-only: no further file either
 
 
 def one_line(error: BaseException) -> str:
@@ -14,13 +18,18 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def show_warning(
-    message: Warning | str,
-    category: type[Warning],
-    filename: str,
-    lineno: int,
-    file: TextIO | None = None,
-    line: str | None = None,
-) -> None:
-    """Replace `warnings.showwarning`: no file name, no line number, and no clash with a progress bar."""
-    tqdm.write(f"edgeconnect: warning: {message}", file=sys.stderr)
+@contextmanager
+def warnings_on_one_line(about: str = "") -> Iterator[None]:
+    """Show warnings without file name and line number, and clear of a progress bar.
+
+    Args:
+        about (`str`): what they are about, the photo where there are several.
+    """
+
+    def show(message: Warning | str, *place: object, **more: object) -> None:
+        tqdm.write(f"edgeconnect: warning: {f'{about}: ' if about else ''}{message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", UserWarning)
+        warnings.showwarning = show
+        yield

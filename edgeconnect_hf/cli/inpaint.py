@@ -1,44 +1,35 @@
-"""`edgeconnect inpaint` and `edgeconnect edges`: read one photo's files, run the pipeline, write the results."""
+"""`edgeconnect inpaint` and `edgeconnect edges`: one photo or a folder, from the arguments to the exit code."""
 
 import argparse
 import os
-import warnings
+import time
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from PIL import Image
-
-from .batch import pair_folder, run_folder
-from .device import load_pipeline
-from .jobs import Job, check_paths_differ
+from .batch import run_folder
+from .device import Model
+from .errors import EXPECTED_ERRORS, one_line
+from .folders import pair_folder
+from .jobs import STREAM, Job, check_inputs_differ
+from .outputs import check_quality, check_transparency, ending_of, single_job, warn_if_lossy, write_result
+from .record import Record
+from .report import Report
 
 if TYPE_CHECKING:
     from ..pipeline import EdgeConnectPipeline
 
-# Options that keep the known pixels exact, which JPEG cannot do.
-_WRITE_OPTIONS: dict[str, dict[str, Any]] = {
-    ".png": {},
-    ".tif": {},
-    ".tiff": {},
-    ".webp": {"lossless": True, "exact": True},
-    ".jpg": {"quality": 95},
-    ".jpeg": {"quality": 95},
-}
-_JPEG = (".jpg", ".jpeg")
-
-_Images: TypeAlias = dict[str, Any]  # PIL images, by argument of the pipeline (read) or of the command line (to write)
-_Work: TypeAlias = "Callable[[EdgeConnectPipeline, _Images, Job], _Images]"
+# The pipeline, its arguments -> the repaired photo, or None where only lines are drawn; the lines.
+_Work: TypeAlias = "Callable[..., tuple[Any, Any]]"
 
 
 def run_inpaint(args: argparse.Namespace) -> int:
     """`edgeconnect inpaint`."""
 
-    def complete(pipeline: "EdgeConnectPipeline", images: _Images, job: Job) -> _Images:
-        _check_jpeg(job, images["image"])
-        result: Any = pipeline(**images, sigma=args.sigma, strategy=args.strategy)
-        return {"--output": result.images[0], "--save-edges": result.edges[0]}
+    def complete(pipeline: "EdgeConnectPipeline", **arguments: Any) -> tuple[Any, Any]:
+        result: Any = pipeline(**arguments)
+        return result.images[0], result.edges[0]
 
     return _run(args, complete)
 
@@ -46,8 +37,8 @@ def run_inpaint(args: argparse.Namespace) -> int:
 def run_edges(args: argparse.Namespace) -> int:
     """`edgeconnect edges`."""
 
-    def draw(pipeline: "EdgeConnectPipeline", images: _Images, job: Job) -> _Images:
-        return {"--output": pipeline.generate_edges(**images, sigma=args.sigma, strategy=args.strategy)[0]}
+    def draw(pipeline: "EdgeConnectPipeline", **arguments: Any) -> tuple[Any, Any]:
+        return None, pipeline.generate_edges(**arguments)[0]
 
     return _run(args, draw)
 
@@ -55,62 +46,72 @@ def run_edges(args: argparse.Namespace) -> int:
 def _run(args: argparse.Namespace, work: _Work) -> int:
     inputs = _given(args, "image", "mask_image", "--edges", "--known-edges", "--edge-hints")
     outputs = _given(args, "--output", "--save-edges")
-    load = partial(load_pipeline, args.model, args.device, args.dtype)
-    run_job = partial(_run_job, work=work, resize_mask=args.resize_mask)
+    _check_streams(args, inputs, outputs)
+    check_inputs_differ(inputs)
+    model = Model(args.model, args.device, args.dtype)
+    report = Report(args.json)
+    run_job = partial(_run_job, work=work, args=args)
+    ending = ending_of(args.output, args.format)
     if args.image.is_dir():
-        return run_folder(pair_folder(inputs, outputs), load, run_job)
+        ending = f".{args.format or 'png'}"
+        check_quality(args.quality, ending)
+        jobs, notes = pair_folder(inputs, outputs, recursive=args.recursive, suffix=args.suffix, ending=ending)
+        warn_if_lossy(args.quality, ending)
+        for path in outputs.values():
+            path.mkdir(parents=True, exist_ok=True)
+        record = Record(args.output, _settings(args, model))
+        return run_folder(jobs, notes, model, run_job, record, report, overwrite=args.overwrite)
+    job = single_job(inputs, outputs, args.format, args.suffix)
+    check_quality(args.quality, ending)
     if int(os.environ.get("RANK", 0)) == 0:  # under `torchrun`, one process is enough for one photo
-        run_job(_single_job(inputs, outputs), load())
+        _run_single(job, model, run_job, report)
+        warn_if_lossy(args.quality, ending)
     return 0
 
 
 def _given(args: argparse.Namespace, *arguments: str) -> dict[str, Path]:
     """The paths that the user gave, by argument."""
-    paths = {argument: getattr(args, _keyword(argument), None) for argument in arguments}
+    paths = {argument: getattr(args, argument.lstrip("-").replace("-", "_"), None) for argument in arguments}
     return {argument: path for argument, path in paths.items() if path is not None}
 
 
-def _keyword(argument: str) -> str:
-    """The name in Python of an argument: `--edge-hints` is `edge_hints`."""
-    return argument.lstrip("-").replace("-", "_")
+def _check_streams(args: argparse.Namespace, inputs: dict[str, Path], outputs: dict[str, Path]) -> None:
+    """Check what is read from standard input and written to standard output."""
+    read = [argument for argument, path in inputs.items() if path == STREAM]
+    if len(read) > 1:
+        raise ValueError(f"`{read[0]}` and `{read[1]}` cannot both be - (standard input).")
+    if (read or STREAM in outputs.values()) and args.image.is_dir():
+        raise ValueError(f"- (standard input or output) is for one photo; `image` is the folder {str(args.image)!r}.")
+    if args.json and args.output == STREAM:
+        raise ValueError("`--json` and `--output -` cannot both write to standard output.")
 
 
-def _single_job(inputs: dict[str, Path], outputs: dict[str, Path]) -> Job:
-    outputs = {
-        argument: path / f"{inputs['image'].stem}.png" if path.is_dir() else path for argument, path in outputs.items()
-    }
-    for argument, path in outputs.items():
-        if path.suffix.lower() not in _WRITE_OPTIONS:
-            raise ValueError(f"`{argument}` must end in one of {', '.join(_WRITE_OPTIONS)}: got {str(path)!r}.")
-        if not path.parent.is_dir():
-            raise ValueError(f"`{argument}` must be in a folder that exists: got {str(path)!r}.")
-    check_paths_differ(inputs, outputs)
-    return Job(inputs, outputs)
+def _settings(args: argparse.Namespace, model: Model) -> dict[str, Any]:
+    """The options that shape a result, beside its inputs and its name."""
+    names = ("sigma", "strategy", "grow", "frame", "quality")
+    return {name: getattr(args, name) for name in names} | {"command": args.command, "model": model.digest}
 
 
-def _run_job(job: Job, pipeline: "EdgeConnectPipeline", work: _Work, resize_mask: bool) -> None:
-    from ..pictures import read_file, write_file  # imports torch, which `--help` does not need
-
-    images = {_keyword(name): read_file(path, f"`{name}` {str(path)!r}") for name, path in job.inputs.items()}
-    image, mask_image = images["image"], images["mask_image"]
-    if mask_image.size != image.size:
-        if not resize_mask:
-            sizes = ["{}x{}".format(*each.size) for each in (image, mask_image)]
-            raise ValueError(
-                f"`mask_image` must have the size of `image`, {sizes[0]}: got {sizes[1]} (`--resize-mask` scales it)."
-            )
-        images["mask_image"] = mask_image.resize(image.size, Image.Resampling.NEAREST)
-    results = work(pipeline, images, job)
-    for argument, path in job.outputs.items():
-        write_file(results[argument], path, **_WRITE_OPTIONS[path.suffix.lower()])
+def _run_single(job: Job, model: Model, run_job: Callable[[Job, "EdgeConnectPipeline"], int], report: Report) -> None:
+    start = time.perf_counter()
+    try:
+        windows = run_job(job, model.pipeline)
+    except EXPECTED_ERRORS as error:
+        report.photo(job, "failed", seconds=time.perf_counter() - start, error=one_line(error))
+        raise
+    report.photo(job, "done", seconds=time.perf_counter() - start, windows=windows)
 
 
-def _check_jpeg(job: Job, image: Image.Image) -> None:
-    output = job.outputs["--output"]
-    if output.suffix.lower() in _JPEG:
-        if image.mode in ("RGBA", "LA"):
-            raise ValueError(
-                f"`--output` is {str(output)!r}, but JPEG has no transparency and {str(job.inputs['image'])!r} does: "
-                "use .png."
-            )
-        warnings.warn("JPEG recompresses the known pixels as well; use .png to keep them exactly.", stacklevel=2)
+def _run_job(job: Job, pipeline: "EdgeConnectPipeline", work: _Work, args: argparse.Namespace) -> int:
+    """Read a photo's files, work on the part around its holes, write the results; the number of windows."""
+    from .photo import read_photo, repair  # imports torch, which `--help` does not need
+
+    check_inputs_differ(job.inputs)
+    ending = ending_of(job.outputs["--output"], args.format)
+    photo = read_photo(job.inputs, resize_mask=args.resize_mask, frame=args.frame, max_pixels=args.max_megapixels * 1e6)
+    check_transparency(job, photo.has_alpha, ending)
+    image, lines, windows = repair(photo, pipeline, work, sigma=args.sigma, strategy=args.strategy, padding=args.grow)
+    write_result(lines if image is None else image, job.outputs["--output"], ending, args.quality)
+    if edges_path := job.outputs.get("--save-edges"):
+        write_result(lines, edges_path, edges_path.suffix.lower())
+    return windows
