@@ -1,6 +1,7 @@
 """What counts as an edge: gray and Canny, close to scikit-image's, on which the published weights were trained."""
 
 import functools
+from numbers import Real
 from typing import Any, cast
 
 import cv2
@@ -17,11 +18,15 @@ def to_gray(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     """Luminance, 0.2125 R + 0.7154 G + 0.0721 B.
 
     Args:
-        image (`np.ndarray`): `[H,W,3]` RGB float32 in [0,1].
+        image (`np.ndarray`): `[H,W,3]` RGB float32 or float64 in [0,1].
 
     Returns:
         `[H,W]` float32 in [0,1].
+
+    Raises:
+        ValueError: `image` is of another shape, dtype or range.
     """
+    image = _checked("image", image, "[H,W,3]")
     return cast("npt.NDArray[np.float32]", cv2.transform(image, np.array([GRAY_WEIGHTS], np.float32)))
 
 
@@ -34,13 +39,23 @@ def canny(
     and no line is reported within one pixel of them. Its gradient (Sobel, L2 norm) is thresholded at 0.1 and 0.2.
 
     Args:
-        gray (`np.ndarray`): `[H,W]` float32 in [0,1].
+        gray (`np.ndarray`): `[H,W]` float32 or float64 in [0,1].
         mask (`np.ndarray`, *optional*): `[H,W]` bool, True in the hole; by default everything is known.
-        sigma (`float`): standard deviation of the Gaussian in pixels, above 0.
+        sigma (`float`): standard deviation of the Gaussian in pixels, above 0, at most 100.
 
     Returns:
         `[H,W]` float32, values {0,1}; 1 marks a line.
+
+    Raises:
+        ValueError: an argument is of another shape, dtype or range.
     """
+    gray = _checked("gray", gray, "[H,W]")
+    if mask is not None and (mask.dtype != np.bool_ or mask.shape != gray.shape):
+        raise ValueError(
+            f"`mask` must be a bool array of the size of `gray`, {list(gray.shape)}: got {mask.dtype} of the shape "
+            f"{list(mask.shape)}."
+        )
+    check_sigma(sigma)
     known = np.ones_like(gray) if mask is None else (~mask).astype(np.float32)
     known_share = _smooth(known, sigma) if mask is not None else _share_in_frame(*gray.shape, sigma)
     smoothed = cv2.divide(_smooth(gray * known, sigma), known_share + np.finfo(np.float32).eps)
@@ -49,6 +64,26 @@ def canny(
     lines = cv2.Canny(dx, dy, LOW_THRESHOLD * _GRADIENT_SCALE, HIGH_THRESHOLD * _GRADIENT_SCALE, L2gradient=True)
     inside = cv2.erode(known, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return (lines > 0) * inside
+
+
+def check_sigma(sigma: float) -> None:
+    """Refuse what Canny cannot smooth with."""
+    if not (isinstance(sigma, Real) and 0 < sigma <= MAX_SIGMA):
+        raise ValueError(f"`sigma` must be a number above 0, at most {MAX_SIGMA}: got {sigma!r}.")
+
+
+def _checked(name: str, array: npt.NDArray[Any], layout: str) -> npt.NDArray[np.float32]:
+    """`array` as float32, if it is a picture of that layout."""
+    expected = f"`{name}` must be a float array {layout} in [0,1]"
+    shape = getattr(array, "shape", ())
+    if not isinstance(array, np.ndarray) or array.dtype not in (np.float32, np.float64):
+        raise ValueError(f"{expected}: got {getattr(array, 'dtype', type(array).__name__)}.")
+    if 0 in shape or (shape[2:] != (3,) if layout == "[H,W,3]" else len(shape) != 2):
+        raise ValueError(f"{expected}: got the shape {list(shape)}.")
+    low, high = array.min(), array.max()  # a NaN makes both NaN
+    if not (low >= 0 and high <= 1):
+        raise ValueError(f"{expected}: got values from {low:.6g} to {high:.6g}.")
+    return array.astype(np.float32, copy=False)
 
 
 def _smooth(array: npt.NDArray[np.float32], sigma: float) -> Any:

@@ -1,6 +1,6 @@
 """Holes: how they grow, and the plain ground that some of them lie on."""
 
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -25,10 +25,21 @@ def grow(mask: npt.NDArray[np.bool_], pixels: int) -> npt.NDArray[np.bool_]:
     return cast("npt.NDArray[np.bool_]", change(mask.astype(np.uint8), disc) > 0)
 
 
-def near(hole: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
-    """`[H,W]` bool: the hole and what lies within 32 pixels of it, counted along the axes."""
-    # Two passes along one axis each: a square, which costs a tenth of a disc.
-    return cast("npt.NDArray[np.bool_]", cv2.dilate(hole.astype(np.uint8), np.ones((2 * _REACH + 1,) * 2)) > 0)
+def check_known(mask: npt.NDArray[np.bool_], alpha: npt.NDArray[Any] | None) -> None:
+    """Refuse a hole outside which nothing is visible.
+
+    Args:
+        mask (`np.ndarray`): `[H,W]` bool, True in the hole.
+        alpha (`np.ndarray`, *optional*): `[H,W,1]`, 0 where the photo is fully transparent.
+
+    Raises:
+        ValueError: there is a hole, and nothing else to be seen.
+    """
+    if mask.any() and (mask if alpha is None else mask | (alpha[..., 0] == 0)).all():
+        raise ValueError(
+            "`mask_image`, grown by `mask_padding`, must leave a visible part of `image` to complete it from: got "
+            f"{'a hole everywhere' if mask.all() else 'full transparency everywhere outside the hole'}."
+        )
 
 
 def plain_ground(image: npt.NDArray[np.float32], hole: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32] | None:
@@ -45,7 +56,8 @@ def plain_ground(image: npt.NDArray[np.float32], hole: npt.NDArray[np.bool_]) ->
         `[H,W,3]` float32 in [0,1], one flat colour or a linear gradient; None if a known pixel within 32 pixels of the
         hole differs from it by 2 of 255 levels or more, or if none is known there.
     """
-    rows, columns = np.nonzero(near(hole) & ~hole)
+    square = np.ones((2 * _REACH + 1,) * 2, np.uint8)  # ten times as fast as a disc
+    rows, columns = np.nonzero((cv2.dilate(hole.astype(np.uint8), square) > 0) & ~hole)
     if not rows.size:
         return None
     height, width = hole.shape

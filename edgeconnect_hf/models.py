@@ -110,6 +110,22 @@ def check_config(**ranges: tuple[Any, int, int]) -> None:
             raise ValueError(f"`{name}` must be a whole number from {low} to {high}: got {value!r}.")
 
 
+def _check_planes(**given: tuple[torch.Tensor, int]) -> None:
+    """Refuse inputs of other shapes than `[N,C,H,W]` with H and W that the network gives back. By name: tensor, C."""
+    if torch.compiler.is_compiling():  # sizes are symbols there
+        return
+    (_, first), *_ = given.items()
+    for name, (planes, channels) in given.items():
+        shape = list(planes.shape)
+        if planes.ndim != 4 or shape[1] != channels or shape[2:] != list(first[0].shape[2:]):
+            raise ValueError(f"`{name}` must be [N,{channels},H,W], all inputs of one size: got {shape}.")
+        if any(side % SIZE_MULTIPLE or side < MIN_SIZE for side in shape[2:]):
+            raise ValueError(
+                f"`{name}` must have a height and width that are multiples of {SIZE_MULTIPLE}, at least {MIN_SIZE}: "
+                f"got {shape}."
+            )
+
+
 class _Generator(ModelMixin, ConfigMixin):  # type: ignore[misc]  # both name a `config_name`
     """Encoder, residual blocks, decoder: what both generators share (appendix A).
 
@@ -217,7 +233,11 @@ class EdgeGenerator(_Generator):
 
         Returns:
             `pred_edges`: `[N,1,H,W]` in [0,1], lines drawn everywhere, in and outside the hole.
+
+        Raises:
+            ValueError: an input is of another shape.
         """
+        _check_planes(masked_gray=(masked_gray, 1), masked_edges=(masked_edges, 1), mask=(mask, 1))
         pred_edges = self._predict(torch.cat([masked_gray, masked_edges, mask], dim=1)).sigmoid()
         return GeneratorOutput(sample=pred_edges) if return_dict else (pred_edges,)
 
@@ -239,6 +259,10 @@ class CompletionGenerator(_Generator):
 
         Returns:
             `pred_image`: `[N,3,H,W]` RGB in [0,1], painted everywhere, in and outside the hole.
+
+        Raises:
+            ValueError: an input is of another shape.
         """
+        _check_planes(masked_image=(masked_image, 3), comp_edges=(comp_edges, 1))
         pred_image = (self._predict(torch.cat([masked_image, comp_edges], dim=1)).tanh() + 1) / 2
         return GeneratorOutput(sample=pred_image) if return_dict else (pred_image,)

@@ -3,7 +3,6 @@
 import os
 import re
 from dataclasses import dataclass
-from numbers import Real
 from pathlib import Path
 from typing import Any, ClassVar, Literal, overload
 
@@ -15,7 +14,8 @@ from diffusers.utils.import_utils import is_accelerate_available
 from diffusers.utils.outputs import BaseOutput
 from huggingface_hub.errors import HfHubHTTPError
 
-from .edges import MAX_SIGMA
+from .edges import check_sigma
+from .holes import MAX_PADDING, check_known, grow
 from .models import CompletionGenerator, EdgeGenerator
 from .pictures import OUTPUT_TYPES, ImageInput, check_one_size, read_images, read_masks
 from .session import EditSession
@@ -62,6 +62,11 @@ class EdgeConnectPipeline(DiffusionPipeline):
         match_colours: bool = False,
     ):
         super().__init__()
+        if isinstance(edge_generator, CompletionGenerator) or isinstance(completion_generator, EdgeGenerator):
+            raise TypeError(
+                "`edge_generator` must be an EdgeGenerator and `completion_generator` a CompletionGenerator: got "
+                f"{type(edge_generator).__name__} and {type(completion_generator).__name__}."
+            )
         self.register_modules(edge_generator=edge_generator, completion_generator=completion_generator)
         self.register_to_config(match_colours=match_colours)
 
@@ -106,6 +111,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
         self, image: ImageInput, mask_image: ImageInput, edges: ImageInput | None = ...,
         known_edges: ImageInput | None = ..., edge_hints: ImageInput | None = ..., sigma: float = ...,
         blend_edges: bool = ..., strategy: str = ..., output_type: str = ..., return_dict: Literal[True] = ...,
+        mask_padding: int = ...,
     ) -> EdgeConnectPipelineOutput: ...
 
     @overload
@@ -113,6 +119,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
         self, image: ImageInput, mask_image: ImageInput, edges: ImageInput | None = ...,
         known_edges: ImageInput | None = ..., edge_hints: ImageInput | None = ..., sigma: float = ...,
         blend_edges: bool = ..., strategy: str = ..., output_type: str = ..., *, return_dict: Literal[False],
+        mask_padding: int = ...,
     ) -> tuple[Any, Any]: ...
 
     # fmt: on
@@ -129,6 +136,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
         strategy: str = "auto",
         output_type: str = "pil",
         return_dict: bool = True,
+        mask_padding: int = 0,
     ) -> EdgeConnectPipelineOutput | tuple[Any, Any]:
         """Repair `image` where `mask_image` is white.
 
@@ -155,6 +163,8 @@ class EdgeConnectPipeline(DiffusionPipeline):
                 the bars of a fence.
             output_type (`str`): `"pil"`, `"np"` (float32 in [0,1]) or `"pt"` (float32 in [0,1]).
             return_dict (`bool`): an `EdgeConnectPipelineOutput`, or the tuple `(images, edges)`.
+            mask_padding (`int`): pixels by which the hole grows first, from 0 to 256. A mask that is cut tightly around
+                an object leaves its rim in the photo.
 
         Returns:
             Photos of the input's size, every pixel outside the hole bit-identical to it, and the lines used.
@@ -167,7 +177,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
             raise ValueError("This pipeline has no completion generator: `generate_edges` draws lines without one.")
         if edges is not None and not (known_edges is None and edge_hints is None):
             raise ValueError("`edges` is the whole line map: `known_edges` and `edge_hints` cannot be added to it.")
-        session = self.open(image, mask_image, sigma=sigma, strategy=strategy, output_type=output_type)
+        session = self.open(image, mask_image, sigma, strategy, output_type, mask_padding)
 
         # 2. Draw the missing lines, unless they are given.
         if edges is None:
@@ -181,7 +191,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
     def generate_edges(
         self, image: ImageInput, mask_image: ImageInput, known_edges: ImageInput | None = None,
         edge_hints: ImageInput | None = None, sigma: float = 2.0, blend_edges: bool = True, strategy: str = "auto",
-        output_type: str = "pil",
+        output_type: str = "pil", mask_padding: int = 0,
     ) -> Any:
         # fmt: on
         """The first half: known lines around the holes and the edge generator's in them, for a person to edit.
@@ -192,7 +202,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
             The line maps, at full size, white on black: a list of PIL pictures of mode L, `[N,H,W,1]` float32 or
             `[N,1,H,W]` float32.
         """
-        session = self.open(image, mask_image, sigma=sigma, strategy=strategy, output_type=output_type)
+        session = self.open(image, mask_image, sigma, strategy, output_type, mask_padding)
         return session.generate_edges(known_edges, edge_hints, blend_edges)
 
     def complete(
@@ -202,16 +212,19 @@ class EdgeConnectPipeline(DiffusionPipeline):
         edges: ImageInput,
         strategy: str = "auto",
         output_type: str = "pil",
+        mask_padding: int = 0,
     ) -> Any:
         """The second half: paint the holes from the lines in `edges` and the colours around.
 
-        Arguments as in `__call__`. Give the strategy that the lines were drawn with: with another one, windows are
-        reduced differently, lines become wider or finer than the networks expect, and the result differs.
+        Arguments as in `__call__`. Give the strategy and the padding that the lines were drawn with: with another
+        strategy, windows are reduced differently, lines become wider or finer than the networks expect, and the result
+        differs.
 
         Returns:
             The repaired photos: a list of PIL pictures, `[N,H,W,C]` float32 or `[N,C,H,W]` float32.
         """
-        return self.open(image, mask_image, strategy=strategy, output_type=output_type).complete(edges)
+        session = self.open(image, mask_image, strategy=strategy, output_type=output_type, mask_padding=mask_padding)
+        return session.complete(edges)
 
     def open(
         self,
@@ -220,6 +233,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
         sigma: float = 2.0,
         strategy: str = "auto",
         output_type: str = "pil",
+        mask_padding: int = 0,
     ) -> EditSession:
         """Open photos for editing: `session.generate_edges()`, edit, `session.complete(edges)`, edit, and so on.
 
@@ -232,11 +246,14 @@ class EdgeConnectPipeline(DiffusionPipeline):
         for name, value, expected in (("strategy", strategy, STRATEGIES), ("output_type", output_type, OUTPUT_TYPES)):
             if value not in expected:
                 raise ValueError(f"`{name}` must be one of {', '.join(map(repr, expected))}: got {value!r}.")
-        if not (isinstance(sigma, Real) and 0 < sigma <= MAX_SIGMA):
-            raise ValueError(f"`sigma` must be a number above 0, at most {MAX_SIGMA}: got {sigma!r}.")
+        check_sigma(sigma)
+        if not (isinstance(mask_padding, int) and 0 <= mask_padding <= MAX_PADDING):
+            raise ValueError(f"`mask_padding` must be a whole number from 0 to {MAX_PADDING}: got {mask_padding!r}.")
         pictures = read_images(image, output_type)
         check_one_size(pictures, output_type)
-        masks = read_masks(mask_image, pictures)
+        masks = [grow(mask, mask_padding) for mask in read_masks(mask_image, pictures)]
+        for picture, mask in zip(pictures, masks, strict=True):
+            check_known(mask, picture.alpha)
         return EditSession(self, pictures, masks, float(sigma), strategy, output_type)
 
     @property

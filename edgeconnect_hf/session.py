@@ -13,7 +13,7 @@ import torch.nn.functional as F
 
 from .colours import match_colours
 from .edges import canny, to_gray
-from .holes import near, plain_ground
+from .holes import plain_ground
 from .models import MIN_SIZE, SIZE_MULTIPLE, blend
 from .pictures import (
     Array,
@@ -72,13 +72,12 @@ class View:
         return bool((known == known[:, :1]).all())
 
     @cached_property
-    def _ground(self) -> tuple[Floats | None, Bools]:
-        return plain_ground(self.colour, self.hole), near(self.hole)
+    def _ground(self) -> Floats | None:
+        return plain_ground(self.colour, self.hole)
 
     def ground(self, lines: Floats) -> Floats | None:
-        """The plain ground `[h,w,3]` that its hole lies on, if it is plain and `lines` `[h,w]` has no line near it."""
-        ground, near_hole = self._ground
-        return None if ground is None or (lines[near_hole] >= 0.5).any() else ground
+        """The ground `[h,w,3]` that its hole lies on, if it is plain and `lines` `[h,w]` leaves the hole empty."""
+        return None if (lines[self.hole] >= 0.5).any() else self._ground
 
     def lines_of(self, line_maps: Sequence[Array]) -> Floats:
         """Its part `[h,w]` float32 of the photos' line maps."""
@@ -112,7 +111,7 @@ class EditSession:
         self.pipeline = pipeline
         self.pictures, self.masks = pictures, masks
         self.sigma, self.strategy, self.output_type = sigma, strategy, output_type
-        self.line_maps: list[Array] | None = None  # the last drawn or given, `[H,W]` of the pictures' dtype
+        self.line_maps: list[Array] | None = None  # the last drawn or given, `[H,W]` uint8 or float32
         self._views: dict[int, list[View]] = {}  # by the size of the pictures that a network was trained on
         self._painted: dict[tuple[int, ...], tuple[list[Floats], list[Floats]]] = {}  # batch -> lines, pictures
 
@@ -145,7 +144,7 @@ class EditSession:
             hint_maps = [lines * mask for lines, mask in zip(hints, self.masks, strict=True)]
 
         views = self._look(generator.config.sample_size)
-        line_maps = [np.zeros(picture.size, picture.colour.dtype) for picture in self.pictures]
+        line_maps = [np.zeros(picture.size, picture.lines_dtype) for picture in self.pictures]
         shown = {}  # by the view's place; a hole on plain ground needs no line
         for place, view in enumerate(views):
             known = view.known_edges if known_maps is None else view.lines_of(known_maps) * ~view.hole

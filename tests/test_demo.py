@@ -24,7 +24,8 @@ from gradio_client.exceptions import AppError
 from playwright.sync_api import Page, expect, sync_playwright
 
 from edgeconnect_hf import EdgeConnectPipeline, cli
-from edgeconnect_hf.demo import EXAMPLES, Limits, build_demo, canvas, launch
+from edgeconnect_hf.demo import EXAMPLES, Limits, build_demo, launch
+from edgeconnect_hf.holes import grow
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(
@@ -255,12 +256,12 @@ def test_erase_object_with_an_uploaded_mask_and_change_it(open_page, files, pipe
     page.locator("#mask button[aria-label=Undo]").click()
     page.locator("#grow").click()
     click_for_result(page, "#erase")
-    grown = canvas.resize_mask(mask, 8)
+    grown = grow(mask, 8)
     assert np.array_equal(pipeline.mask, grown)
     page.locator("#shrink").click()
     page.locator("#invert").click()
     click_for_result(page, "#erase")
-    assert np.array_equal(pipeline.mask, ~canvas.resize_mask(grown, -8))
+    assert np.array_equal(pipeline.mask, ~grow(grown, -8))
     with page.expect_request(re.compile("queue/join")):
         page.locator("#mask button[aria-label='Clear canvas']").click()
     page.locator("#erase").click()

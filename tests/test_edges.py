@@ -77,3 +77,44 @@ def test_larger_sigma_draws_fewer_lines(fixtures):
     gray = to_gray(np.load(fixtures / "canny.npz")["image_0"].astype(np.float32) / 255)
     counts = [canny(gray, sigma=sigma).sum() for sigma in (0.5, 1, 2, 4)]
     assert counts == sorted(counts, reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("gray", "said"),
+    [
+        (np.zeros((40, 40), np.uint8), "got uint8"),
+        (np.zeros((40, 40, 3), np.float32), r"got the shape \[40, 40, 3\]"),
+        (np.zeros((0, 40), np.float32), r"got the shape \[0, 40\]"),
+        (np.full((40, 40), 255, np.float32), "got values from 255 to 255"),
+        (np.full((40, 40), np.nan, np.float32), "got values from nan to nan"),
+        ([[0.5]], "got list"),
+    ],
+)
+def test_canny_names_what_is_no_gray_picture(gray, said):
+    with pytest.raises(ValueError, match=rf"`gray` must be a float array \[H,W\] in \[0,1\]: {said}"):
+        canny(gray)
+
+
+@pytest.mark.parametrize("mask", [np.zeros((40, 40), np.uint8), np.zeros((40, 41), bool)])
+def test_canny_names_what_is_no_mask(mask):
+    with pytest.raises(ValueError, match=r"`mask` must be a bool array of the size of `gray`, \[40, 40\]: got"):
+        canny(step(), mask)
+
+
+@pytest.mark.parametrize("sigma", [0, -1, float("nan"), 101, "2"])
+def test_canny_names_a_wrong_sigma(sigma):
+    with pytest.raises(ValueError, match="`sigma` must be a number above 0, at most 100: got"):
+        canny(step(), sigma=sigma)
+
+
+def test_to_gray_names_what_is_no_picture():
+    with pytest.raises(ValueError, match=r"`image` must be a float array \[H,W,3\] in \[0,1\]: got uint8"):
+        to_gray(np.zeros((4, 4, 3), np.uint8))
+    with pytest.raises(ValueError, match=r"`image` must be .*: got the shape \[4, 4\]"):
+        to_gray(np.zeros((4, 4), np.float32))
+
+
+def test_doubles_are_taken_as_floats():
+    assert np.array_equal(canny(step().astype(np.float64)), canny(step()))
+    doubles = np.random.default_rng(0).random((8, 8, 3))
+    assert np.array_equal(to_gray(doubles), to_gray(doubles.astype(np.float32)))

@@ -3,7 +3,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch.testing import assert_close
 
-from edgeconnect_hf import CompletionGenerator, EdgeGenerator, GeneratorOutput, models
+from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator, GeneratorOutput, models
 from edgeconnect_hf.models import blend
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
@@ -143,3 +143,33 @@ def test_blend_is_exact_on_either_side():
     assert torch.equal(blended * (1 - mask), known * (1 - mask))
     assert torch.equal(blended * mask, predicted * mask)
     assert torch.equal(blend(known, 1, mask) * mask, mask.expand(1, 3, 4, 4))
+
+
+@pytest.mark.parametrize(
+    ("shapes", "said"),
+    [
+        (((1, 30, 64),) * 3, r"`masked_gray` must have a height and width that are multiples of 4, at least 16: got"),
+        (((1, 32, 12),) * 3, r"`masked_gray` must have .*: got \[1, 1, 32, 12\]"),
+        (((1, 32, 32), (3, 32, 32), (1, 32, 32)), r"`masked_edges` must be \[N,1,H,W\], .*: got \[1, 3, 32, 32\]"),
+        (((1, 32, 32), (1, 32, 32), (1, 36, 32)), r"`mask` must be \[N,1,H,W\], all inputs of one size: got"),
+    ],
+)
+def test_the_edge_generator_names_an_input_of_a_wrong_shape(shapes, said):
+    with pytest.raises(ValueError, match=said):
+        tiny(EdgeGenerator)(*(torch.zeros(1, *shape) for shape in shapes))
+
+
+def test_the_completion_generator_names_an_input_of_a_wrong_shape():
+    model = tiny(CompletionGenerator)
+    with pytest.raises(ValueError, match=r"`masked_image` must have a height and width that are multiples of 4"):
+        model(torch.zeros(1, 3, 32, 33), torch.zeros(1, 1, 32, 33))
+    with pytest.raises(ValueError, match=r"`comp_edges` must be \[N,1,H,W\]"):
+        model(torch.zeros(1, 3, 32, 32), torch.zeros(1, 32, 32))
+
+
+def test_swapped_generators_are_named():
+    generators = tiny(EdgeGenerator), tiny(CompletionGenerator)
+    with pytest.raises(TypeError, match="`edge_generator` must be an .*: got CompletionGenerator and EdgeGen"):
+        EdgeConnectPipeline(*generators[::-1])
+    with pytest.raises(TypeError, match="got NoneType and EdgeGenerator"):
+        EdgeConnectPipeline(completion_generator=generators[0])

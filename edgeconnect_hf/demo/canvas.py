@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 from PIL import Image
@@ -98,13 +97,6 @@ def read_lines(layers: Sequence[Image.Image], lines: Lines) -> Lines:
     drawn, erased = _enlarge(is_drawn, size), _enlarge(is_erased, size)
     edges = np.where(drawn, np.uint8(255), np.where(erased, np.uint8(0), lines.edges))
     return Lines(edges, (lines.drawn | drawn) & ~erased, lines.mask)
-
-
-def resize_mask(mask: Bools, by: int) -> Bools:
-    """Grow the hole by `by` pixels; a negative `by` shrinks it."""
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(by) + 1, 2 * abs(by) + 1))
-    change = cv2.dilate if by > 0 else cv2.erode
-    return change(mask.astype(np.uint8), disc) > 0
 
 
 def _shown_size(size: tuple[int, ...]) -> tuple[int, int]:

@@ -15,6 +15,7 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from ..holes import grow
 from ..pictures import read_images
 from . import canvas
 from .files import Files
@@ -94,11 +95,11 @@ class Handlers:
 
     @_needs_work
     def grow(self, mask_editor: Layers, work: Work, by: int) -> Updates:
-        return self._show_mask(canvas.resize_mask(self._read_mask(mask_editor, work), by), work)
+        return self._show_mask(grow(self._read_mask(mask_editor, work), by), work)
 
     @_needs_work
     def shrink(self, mask_editor: Layers, work: Work, by: int) -> Updates:
-        return self._show_mask(canvas.resize_mask(self._read_mask(mask_editor, work), -by), work)
+        return self._show_mask(grow(self._read_mask(mask_editor, work), -by), work)
 
     @_needs_work
     def invert(self, mask_editor: Layers, work: Work) -> Updates:
