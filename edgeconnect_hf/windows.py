@@ -6,6 +6,7 @@ its window is reduced first and only the hole's content is enlarged again. This 
 fence, because no known pixel between its bars would be left.
 """
 
+import functools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -122,7 +123,7 @@ def find_windows(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -
     if strategy == "original":
         whole = (0, 0, *size)
         return [Window(whole, whole, size)]
-    auto_limit = max(2 * sample_size, sample_size + 2 * _CONTEXT)  # as `_with_context`
+    auto_limit = _auto_limit(sample_size)
     limit = {"auto": auto_limit, "crop": math.inf, "resize": sample_size}[strategy]
 
     def view(box: Box) -> Box:
@@ -132,16 +133,23 @@ def find_windows(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -
 
 
 def region(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -> Box:
-    """The part of a photo that its windows see. Photo and mask cut to it, or to more, give the same windows again.
+    """The part of a photo that decides its result. Photo and mask cut to it, or to more, give the same windows again.
 
     Args:
         mask (`np.ndarray`): `[H,W]`, True in the hole; there must be one.
         strategy, sample_size: as for `find_windows`.
     """
-    box, *others = (window.view for window in find_windows(mask, strategy, sample_size))
-    for other in others:
-        box = _union(box, other)
-    return box
+    size = mask.shape[0], mask.shape[1]
+    if strategy == "original":
+        return (0, 0, *size)
+    looked_at: list[Box] = []  # what two holes would see together also decides whether they do
+
+    def view(box: Box) -> Box:
+        looked_at.append(_with_context(box, size))
+        return looked_at[-1]
+
+    _merge(_hole_boxes(mask), view, _auto_limit(sample_size))
+    return functools.reduce(_union, looked_at)
 
 
 def _slices(box: Box) -> tuple[slice, slice]:
@@ -173,6 +181,11 @@ def _hole_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
         part_top, part_left, part_bottom, part_right = _tight(holes[y : y + h, x : x + w])
         boxes.append((top + y + part_top, left + x + part_left, top + y + part_bottom, left + x + part_right))
     return boxes
+
+
+def _auto_limit(sample_size: int) -> int:
+    """The longest side of a view around a hole of the training scale."""
+    return max(2 * sample_size, sample_size + 2 * _CONTEXT)  # as `_with_context`
 
 
 def _with_context(box: Box, size: tuple[int, int]) -> Box:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edgeconnect_hf import windows as windows_module
-from edgeconnect_hf.windows import STRATEGIES, Window, find_windows
+from edgeconnect_hf.windows import STRATEGIES, Window, find_windows, region
 
 
 @st.composite
@@ -150,3 +150,44 @@ def test_nothing_of_the_hole_is_averaged_into_known_pixels():
     reduced = window.reduce_image(image)[..., 0]
     assert (reduced[~window.reduce_mask(mask)] == 0).all()
     assert reduced.max() == pytest.approx(1)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.integers(200, 900),
+    st.integers(200, 900),
+    st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.integers(1, 60)), min_size=1, max_size=3),
+    st.sampled_from(STRATEGIES),
+    st.booleans(),
+)
+def test_a_photo_cut_to_its_region_has_the_same_windows(height, width, holes, strategy, cut_wider):
+    mask = np.zeros((height, width), bool)
+    for down, across, side in holes:
+        top, left = int(down * (height - 1)), int(across * (width - 1))
+        mask[top : top + side, left : left + side] = True
+    top, left, bottom, right = region(mask, strategy, 64)
+    if cut_wider:  # the other network's region may be larger
+        top, left, bottom, right = max(0, top - 5), max(0, left - 9), min(height, bottom + 3), min(width, right + 40)
+    assert not np.delete(mask, slice(top, bottom), axis=0).any()
+    expected, cut = (find_windows(each, strategy, 64) for each in (mask, mask[top:bottom, left:right]))
+
+    def moved(box):
+        return box[0] + top, box[1] + left, box[2] + top, box[3] + left
+
+    if strategy == "original":  # whatever the photo is
+        assert [window.view_size for window in cut] == [(bottom - top, right - left)]
+        return
+    assert [replace(window, view=moved(window.view), hole=moved(window.hole)) for window in cut] == expected
+
+
+def test_the_region_holds_what_two_holes_would_see_together():
+    """Together they would see rows 0 to 532, more than apart, so each has its window. Cut to what these two see, rows 0
+    to 402, they would share one."""
+    mask = np.zeros((716, 6), bool)
+    mask[8:120] = mask[227:275] = True
+    mask[:, 0] = False
+    windows = find_windows(mask, "auto", 256)
+    assert [window.view for window in windows] == [(0, 0, 368, 6), (99, 0, 403, 6)]
+    assert region(mask, "auto", 256) == (0, 0, 533, 6)
+    assert find_windows(mask[:533], "auto", 256) == windows
+    assert len(find_windows(mask[:403], "auto", 256)) == 1
