@@ -11,6 +11,7 @@ import numpy.typing as npt
 MAX_SIGMA = 100  # pixels; Canny's time grows with it, and no photo's lines survive so much smoothing
 GRAY_WEIGHTS = (0.2125, 0.7154, 0.0721)  # of R, G, B
 LOW_THRESHOLD, HIGH_THRESHOLD = 0.1, 0.2  # of the Sobel gradient of a gray picture in [0,1]
+_ROUNDING = 1e-5  # averages of many pixels, as of a reduced photo, leave [0,1] by a few units in the last place
 _GRADIENT_SCALE = 4096  # OpenCV takes integer gradients; the largest, 4, stays within 16 bits
 
 
@@ -81,7 +82,7 @@ def _checked(name: str, array: npt.NDArray[Any], layout: str) -> npt.NDArray[np.
     if 0 in shape or (shape[2:] != (3,) if layout == "[H,W,3]" else len(shape) != 2):
         raise ValueError(f"{expected}: got the shape {list(shape)}.")
     low, high = array.min(), array.max()  # a NaN makes both NaN
-    if not (low >= 0 and high <= 1):
+    if not (low >= -_ROUNDING and high <= 1 + _ROUNDING):
         raise ValueError(f"{expected}: got values from {low:.6g} to {high:.6g}.")
     return array.astype(np.float32, copy=False)
 

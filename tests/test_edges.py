@@ -118,3 +118,9 @@ def test_doubles_are_taken_as_floats():
     assert np.array_equal(canny(step().astype(np.float64)), canny(step()))
     doubles = np.random.default_rng(0).random((8, 8, 3))
     assert np.array_equal(to_gray(doubles), to_gray(doubles.astype(np.float32)))
+
+
+def test_averages_that_round_beyond_1_are_taken():
+    """OpenCV reduces many a white photo to 1.0000002."""
+    white = np.full((40, 40, 3), 1 + 2**-22, np.float32)
+    assert canny(to_gray(white)).sum() == 0
