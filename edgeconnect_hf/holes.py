@@ -1,6 +1,6 @@
 """Holes: how they grow, and the plain ground that some of them lie on."""
 
-from typing import Any, cast
+from typing import Any
 
 import cv2
 import numpy as np
@@ -9,23 +9,41 @@ import numpy.typing as npt
 MAX_PADDING = 256  # pixels
 _REACH = 32  # pixels around a hole that decide whether its ground is plain
 _TOLERANCE = 2 / 255  # from the plane; less is the noise of rounding twice
+_FEWEST = 16  # pixels that tell a slope; any three lie on a plane
+
+Bools = npt.NDArray[np.bool_]
 
 
-def grow(mask: npt.NDArray[np.bool_], pixels: int) -> npt.NDArray[np.bool_]:
-    """Grow the hole by `pixels` in every direction; a negative number shrinks it.
+def tight(mask: Bools) -> tuple[int, int, int, int]:
+    """The smallest box around all True of `[H,W]`: top, left, bottom, right; there must be one."""
+    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
+
+
+def grow(mask: Bools, pixels: int) -> Bools:
+    """Grow the hole by `pixels` in every direction, with round corners; a negative number shrinks it.
 
     Args:
         mask (`np.ndarray`): `[H,W]` bool, True in the hole.
         pixels (`int`): how far.
     """
-    if not pixels:
+    if not pixels or not mask.any():
         return mask
-    change = cv2.dilate if pixels > 0 else cv2.erode
-    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * abs(pixels) + 1,) * 2)
-    return cast("npt.NDArray[np.bool_]", change(mask.astype(np.uint8), disc) > 0)
+    top, left, bottom, right = tight(mask)
+    reach = max(0, pixels) + 1  # of what is no hole, the next pixel is enough
+    here = slice(max(0, top - reach), bottom + reach), slice(max(0, left - reach), right + reach)
+    changed = np.zeros_like(mask)
+    # Distances cost the same for any number of pixels; a dilation by a disc, up to 200 times as much.
+    changed[here] = _distance(~mask[here]) <= pixels if pixels > 0 else _distance(mask[here]) > -pixels
+    return changed
 
 
-def check_known(mask: npt.NDArray[np.bool_], alpha: npt.NDArray[Any] | None) -> None:
+def _distance(inside: Bools) -> npt.NDArray[Any]:
+    """`[H,W]` float32: from each pixel of `inside` to the nearest that is not; zero outside."""
+    return cv2.distanceTransform(inside.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+
+
+def check_known(mask: Bools, alpha: npt.NDArray[Any] | None) -> None:
     """Refuse a hole outside which nothing is visible.
 
     Args:
@@ -42,36 +60,40 @@ def check_known(mask: npt.NDArray[np.bool_], alpha: npt.NDArray[Any] | None) -> 
         )
 
 
-def plain_ground(image: npt.NDArray[np.float32], hole: npt.NDArray[np.bool_]) -> npt.NDArray[np.float32] | None:
+def plain_ground(image: npt.NDArray[np.float32], hole: Bools, unknown: Bools) -> npt.NDArray[np.float32] | None:
     """The plain ground that a hole lies on: paper, a wall, a clear sky.
 
     Instance norm divides by the variance around a hole; where there is none, the networks paint noise. A plane through
     the colours near the hole, by least squares, paints such ground exactly.
 
     Args:
-        image (`np.ndarray`): `[H,W,3]` float32 in [0,1]; its hole is ignored.
-        hole (`np.ndarray`): `[H,W]` bool, True where nothing is known.
+        image (`np.ndarray`): `[H,W,3]` float32 in [0,1].
+        hole (`np.ndarray`): `[H,W]` bool, True in the hole.
+        unknown (`np.ndarray`): `[H,W]` bool, True in the hole and where else the image is to be ignored.
 
     Returns:
-        `[H,W,3]` float32 in [0,1], one flat colour or a linear gradient; None if a known pixel within 32 pixels of the
-        hole differs from it by 2 of 255 levels or more, or if none is known there.
+        `[H,W,3]` float32 in [0,1], one flat colour or a linear gradient; white if nothing is known. None if a known
+        pixel within 32 pixels of the hole differs from it by 2 of 255 levels or more, or if none is known there.
     """
+    if unknown.all():
+        return np.ones_like(image)  # as the networks see a hole
     square = np.ones((2 * _REACH + 1,) * 2, np.uint8)  # ten times as fast as a disc
-    rows, columns = np.nonzero((cv2.dilate(hole.astype(np.uint8), square) > 0) & ~hole)
+    rows, columns = np.nonzero((cv2.dilate(hole.astype(np.uint8), square) > 0) & ~unknown)
     if not rows.size:
         return None
     height, width = hole.shape
     colours = image[rows, columns].astype(np.float64)  # [P,3]
-    middle = colours.mean(axis=0)
-    y, x = (rows / height - 0.5), (columns / width - 0.5)
-    here = np.stack([np.ones_like(x), x, y], axis=1)  # [P,3]
-    plane, *_ = np.linalg.lstsq(here, colours - middle, rcond=None)  # [3,3]
-    if np.abs(here @ plane + middle - colours).max() >= _TOLERANCE:
+    terms = 3 if rows.size >= _FEWEST else 1  # a colour, and its slopes across and down
+    position = np.stack([np.ones(rows.size), columns / width - 0.5, rows / height - 0.5], axis=1)[:, :terms]
+    plane, *_ = np.linalg.lstsq(position, colours, rcond=None)  # [terms,3]
+    fitted = position @ plane  # [P,3]
+    if np.abs(fitted - colours).max() >= _TOLERANCE:
         return None
-    everywhere = (
-        middle
-        + plane[0]
-        + (np.arange(width) / width - 0.5)[None, :, None] * plane[1]
-        + (np.arange(height) / height - 0.5)[:, None, None] * plane[2]
-    )
+    everywhere = np.broadcast_to(plane[0], image.shape)
+    if terms == 3:
+        across, down = np.arange(width)[:, None] / width - 0.5, np.arange(height)[:, None, None] / height - 0.5
+        everywhere = everywhere + across * plane[1] + down * plane[2]  # [H,W,3]
+    low, high = fitted.min(axis=0), fitted.max(axis=0)
+    # Beyond what is known, as far again as the known colours differ: a slope may end there.
+    everywhere = np.clip(everywhere, 2 * low - high, 2 * high - low)
     return np.clip(everywhere, 0, 1).astype(np.float32)

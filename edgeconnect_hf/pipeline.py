@@ -17,7 +17,7 @@ from huggingface_hub.errors import HfHubHTTPError
 from .edges import check_sigma
 from .holes import MAX_PADDING, check_known, grow
 from .models import CompletionGenerator, EdgeGenerator
-from .pictures import OUTPUT_TYPES, ImageInput, check_one_size, read_images, read_masks
+from .pictures import OUTPUT_TYPES, ImageInput, check_differ, check_one_size, read_images, read_masks
 from .session import EditSession
 from .windows import STRATEGIES
 
@@ -249,6 +249,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
         check_sigma(sigma)
         if not (isinstance(mask_padding, int) and 0 <= mask_padding <= MAX_PADDING):
             raise ValueError(f"`mask_padding` must be a whole number from 0 to {MAX_PADDING}: got {mask_padding!r}.")
+        check_differ(image, mask_image)
         pictures = read_images(image, output_type)
         check_one_size(pictures, output_type)
         masks = [grow(mask, mask_padding) for mask in read_masks(mask_image, pictures)]

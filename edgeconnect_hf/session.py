@@ -45,7 +45,8 @@ class View:
         picture (`int`): the photo's place in the list.
         window (`Window`): where it looks.
         colour (`np.ndarray`): `[h,w,3]` RGB float32 in [0,1].
-        hole (`np.ndarray`): `[h,w]` bool, True where nothing is known: the hole, and what is fully transparent.
+        hole (`np.ndarray`): `[h,w]` bool, True in the holes that the window repaints.
+        unknown (`np.ndarray`): `[h,w]` bool, True in all holes and where the photo is fully transparent.
         sigma (`float`): Canny's.
     """
 
@@ -53,6 +54,7 @@ class View:
     window: Window
     colour: Floats
     hole: Bools
+    unknown: Bools
     sigma: float
 
     @cached_property
@@ -63,17 +65,17 @@ class View:
     @cached_property
     def known_edges(self) -> Floats:
         """Canny's lines `[h,w]` of what is known."""
-        return canny(self.gray, self.hole, self.sigma)
+        return canny(self.gray, self.unknown, self.sigma)
 
     @cached_property
     def is_gray(self) -> bool:
         """Whether all known pixels are gray: so is the hole, then."""
-        known = self.colour[~self.hole]  # [P,3]
+        known = self.colour[~self.unknown]  # [P,3]
         return bool((known == known[:, :1]).all())
 
     @cached_property
     def _ground(self) -> Floats | None:
-        return plain_ground(self.colour, self.hole)
+        return plain_ground(self.colour, self.hole, self.unknown)
 
     def ground(self, lines: Floats) -> Floats | None:
         """The ground `[h,w,3]` that its hole lies on, if it is plain and `lines` `[h,w]` leaves the hole empty."""
@@ -147,11 +149,11 @@ class EditSession:
         line_maps = [np.zeros(picture.size, picture.lines_dtype) for picture in self.pictures]
         shown = {}  # by the view's place; a hole on plain ground needs no line
         for place, view in enumerate(views):
-            known = view.known_edges if known_maps is None else view.lines_of(known_maps) * ~view.hole
+            known = view.known_edges if known_maps is None else view.lines_of(known_maps) * ~view.unknown
             if hint_maps is not None:
                 known = np.maximum(known, view.lines_of(hint_maps))
             if view.ground(known) is None:
-                shown[place] = view.gray, known, view.hole
+                shown[place] = view.gray, known, view.unknown
             else:
                 self._paste_lines(view, known, line_maps)
 
@@ -198,7 +200,7 @@ class EditSession:
             lines_now = [lines[place] for place in batch]
             before, painted = self._painted.get(batch, ([], []))
             if not painted or not all(map(np.array_equal, before, lines_now)):
-                shown = [(views[place].colour, lines[place], views[place].hole) for place in batch]
+                shown = [(views[place].colour, lines[place], views[place].unknown) for place in batch]
                 painted = self._run(predict, shown, generator.dtype)
                 self._painted[batch] = lines_now, painted
             for place, pred_image in zip(batch, painted, strict=True):
@@ -211,14 +213,16 @@ class EditSession:
         if sample_size not in self._views:
             views = self._views[sample_size] = []
             for number, (picture, mask) in enumerate(zip(self.pictures, self.masks, strict=True)):
-                for window in find_windows(mask, self.strategy, sample_size):
+                # Colours under full transparency are arbitrary.
+                unknown = mask if picture.alpha is None else mask | (picture.alpha[..., 0] == 0)
+                for window in find_windows(mask, self.strategy, sample_size, unknown):
                     colour = window.reduce_image(to_float(picture.colour[window.view_slices]))
                     if colour.shape[2] == 1:
                         colour = np.repeat(colour, 3, axis=2)
-                    unknown = mask[window.view_slices]
-                    if picture.alpha is not None:  # colours under full transparency are arbitrary
-                        unknown = unknown | (picture.alpha[window.view_slices][..., 0] == 0)
-                    views.append(View(number, window, colour, window.reduce_mask(unknown), self.sigma))
+                    own = np.zeros(window.view_size, bool)
+                    own[window.hole_in_view] = mask[window.hole_slices]
+                    hole, all_unknown = window.reduce_mask(own), window.reduce_mask(unknown[window.view_slices])
+                    views.append(View(number, window, colour, hole, all_unknown, self.sigma))
         return self._views[sample_size]
 
     def _run(
@@ -252,7 +256,7 @@ class EditSession:
         """Write a view's hole from `[h,w,3]` into its photo; nothing else of it."""
         if view.is_gray:
             pred_image = np.repeat(to_gray(pred_image)[..., None], 3, axis=2)
-        comp_image = np.where(view.hole[..., None], pred_image, view.colour)  # [h,w,3]
+        comp_image = np.where(view.unknown[..., None], pred_image, view.colour)  # [h,w,3]
         window = view.window
         hole = self.masks[view.picture][window.hole_slices]
         target = repaired[view.picture][window.hole_slices]  # shares the photo's memory

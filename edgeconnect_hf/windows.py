@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from .holes import tight
 from .models import MIN_SIZE
 
 STRATEGIES = ("auto", "original", "crop", "resize")
@@ -102,7 +103,9 @@ class Window:
         return np.clip(enlarged, 0, 1)
 
 
-def find_windows(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -> list[Window]:
+def find_windows(
+    mask: npt.NDArray[np.bool_], strategy: str, sample_size: int, unknown: npt.NDArray[np.bool_] | None = None
+) -> list[Window]:
     """The windows in which to repair a picture.
 
     Args:
@@ -113,6 +116,7 @@ def find_windows(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -
             doubled, up to 2048, as long as over half of a window's known pixels would be lost. They bound time and
             memory.
         sample_size (`int`): side of the pictures the networks were trained on.
+        unknown (`np.ndarray`, *optional*): `[H,W]`, True where nothing is known: by default in the hole only.
 
     Returns:
         Windows whose hole boxes do not meet and hold every hole; none for a mask without holes.
@@ -129,7 +133,8 @@ def find_windows(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -
     def view(box: Box) -> Box:
         return _with_context(box, size)
 
-    return [_window(seen, box, mask, limit) for box, seen in _merge(_hole_boxes(mask), view, auto_limit)]
+    unknown = mask if unknown is None else unknown
+    return [_window(seen, box, unknown, limit) for box, seen in _merge(_hole_boxes(mask), view, auto_limit)]
 
 
 def region(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -> Box:
@@ -162,15 +167,9 @@ def _nearest(size: int, work_size: int) -> npt.NDArray[np.intp]:
     return ((np.arange(size) + 0.5) * work_size / size).astype(np.intp)
 
 
-def _tight(mask: npt.NDArray[np.bool_]) -> Box:
-    """The smallest box around all True; there must be one."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
-
-
 def _hole_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
     """Boxes around connected holes, found on a grid of cells, so that a million specks cost no more than one hole."""
-    top, left, bottom, right = _tight(mask)
+    top, left, bottom, right = tight(mask)
     holes = mask[top:bottom, left:right]
     height, width = holes.shape
     rows, columns = np.arange(0, height, _CELL), np.arange(0, width, _CELL)
@@ -178,7 +177,7 @@ def _hole_boxes(mask: npt.NDArray[np.bool_]) -> list[Box]:
     count, _, stats, _ = cv2.connectedComponentsWithStats(cells.astype(np.uint8), connectivity=8)
     boxes = []
     for x, y, w, h, _ in (stats[:count][1:] * _CELL).tolist():  # the first component is the background
-        part_top, part_left, part_bottom, part_right = _tight(holes[y : y + h, x : x + w])
+        part_top, part_left, part_bottom, part_right = tight(holes[y : y + h, x : x + w])
         boxes.append((top + y + part_top, left + x + part_left, top + y + part_bottom, left + x + part_right))
     return boxes
 
@@ -205,10 +204,10 @@ def _extent(start: int, stop: int, length: int) -> tuple[int, int]:
     return low, min(length, low + stop - start)
 
 
-def _window(view: Box, hole: Box, mask: npt.NDArray[np.bool_], limit: float) -> Window:
+def _window(view: Box, hole: Box, unknown: npt.NDArray[np.bool_], limit: float) -> Window:
     """A window reduced to at most `limit` a side, which is doubled, up to `_LARGEST`, until at least half of the share
     of known pixels survives the reduction."""
-    known = ~mask[_slices(view)]
+    known = ~unknown[_slices(view)]
     while True:
         window = Window(view, hole, _work_size(view, limit))
         if not window.is_reduced or limit >= _LARGEST or (~window.reduce_mask(~known)).mean() >= known.mean() / 2:

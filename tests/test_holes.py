@@ -35,6 +35,17 @@ def test_a_hole_grows_by_a_disc_and_shrinks_again(mask):
     assert grow(mask, 0) is mask
 
 
+@pytest.mark.parametrize("by", [1, 7, 40, -1, -4])
+def test_growing_reaches_as_far_as_it_says(by):
+    mask = np.random.default_rng(0).random((40, 50)) > (0.995 if by > 0 else 0.01)
+    rows, columns = np.nonzero(mask if by > 0 else ~mask)
+    y, x = np.mgrid[0:40, 0:50]
+    distance = np.hypot(y[..., None] - rows, x[..., None] - columns).min(axis=-1)
+    assert np.array_equal(grow(mask, by), distance <= by if by > 0 else distance > -by)
+    assert not grow(np.zeros((4, 4), bool), by).any()
+    assert grow(np.ones((4, 4), bool), by).all()
+
+
 @pytest.mark.parametrize(
     "image",
     [flat(255, 255, 255), flat(0, 0, 0), flat(200, 120, 60), ramp(0.2, 1.1), ramp(0.9, -0.3)],
@@ -52,14 +63,63 @@ def test_a_plain_hole_stays_plain(tiny_pipeline, mask, image, strategy):
 def test_ground_with_more_than_rounding_on_it_is_painted(tiny_pipeline, mask):
     image = flat(200, 120, 60)
     image[::2] += np.uint8(2)  # within 1 level of the mean
-    assert plain_ground(image / np.float32(255), mask) is not None
+    assert plain_ground(image / np.float32(255), mask, mask) is not None
     image[::2] += np.uint8(3)
-    assert plain_ground(image / np.float32(255), mask) is None
+    assert plain_ground(image / np.float32(255), mask, mask) is None
     image[:] = 120
     image[4, :] = 255  # farther than 32 pixels: decides nothing
-    assert plain_ground(image / np.float32(255), mask) is not None
+    assert plain_ground(image / np.float32(255), mask, mask) is not None
     image[9, 50] = 255
-    assert plain_ground(image / np.float32(255), mask) is None
+    assert plain_ground(image / np.float32(255), mask, mask) is None
+
+
+def test_three_pixels_lie_on_a_plane_but_are_no_plain_ground():
+    image = np.random.default_rng(0).random((20, 20, 3), dtype=np.float32)
+    mask = np.ones((20, 20), bool)
+    mask[(0, 7, 19), (3, 15, 9)] = False
+    assert plain_ground(image, mask, mask) is None
+    image[~mask] = 0.25
+    assert np.abs(plain_ground(image, mask, mask) - 0.25).max() < 1e-6
+
+
+def test_beyond_what_is_known_a_slope_ends():
+    """Known from row 60 on, where 36 rows rise by 0.5 level each: as far again, then no further."""
+    image = np.arange(96, dtype=np.float32)[:, None, None].repeat(96, axis=1).repeat(3, axis=2) / 510
+    band = np.zeros((96, 96), bool)
+    band[:60] = True
+    ground = plain_ground(image, band, band)
+    assert np.abs(ground - image)[60 - 31 :].max() < 1e-6
+    assert (np.ptp(ground[: 60 - 32], axis=0) < 1e-6).all()
+    corner = np.zeros((96, 96), bool)
+    corner[:60, :60] = True
+    image = image + image.transpose(1, 0, 2)
+    assert np.abs(plain_ground(image, corner, corner) - image).max() < 1e-6
+
+
+def test_what_surrounds_another_hole_decides_nothing(tiny_pipeline):
+    """Neither around the hole of another window, nor around what is transparent."""
+    image = np.full((96, 500, 3), 90, np.uint8)
+    image[:, 200:] = np.random.default_rng(0).integers(0, 256, (96, 300, 3))
+    first, both = np.zeros((96, 500), bool), np.zeros((96, 500), bool)
+    first[40:60, 100:130] = both[40:60, 100:130] = both[40:60, 240:260] = True
+    result = tiny_pipeline(Image.fromarray(image), Image.fromarray(both), strategy="crop").images[0]
+    assert len(tiny_pipeline.open(image, both, strategy="crop").windows[0]) == 2
+    assert (np.asarray(result)[first] == 90).all()
+
+    alpha = np.full((96, 500, 1), 255, np.uint8)
+    alpha[10:80, 220:240] = 0
+    result = tiny_pipeline(np.dstack([image, alpha]), first).images[0]
+    assert (np.asarray(result)[first, :3] == 90).all()
+
+
+def test_a_hole_with_nothing_visible_around_becomes_white(tiny_pipeline):
+    photo = np.random.default_rng(0).integers(0, 256, (300, 300, 4), dtype=np.uint8)
+    photo[..., 3] = 255 * (np.arange(300) > 290)
+    mask = np.zeros((300, 300), bool)
+    mask[10:20, 10:20] = True
+    result = np.asarray(tiny_pipeline(photo, mask, strategy="crop").images[0])
+    assert (result[mask, :3] == 255).all()
+    assert np.array_equal(result[~mask], photo[~mask])
 
 
 def test_a_line_drawn_into_a_plain_hole_is_painted(tiny_pipeline, mask):

@@ -202,6 +202,7 @@ def test_edges_need_no_edge_generator_and_drawing_no_completion_generator(
         draughtsman(photo, hole)
 
 
+@pytest.mark.filterwarnings("ignore:.*looks like a photo")
 def test_known_edges_replace_canny_outside_the_hole_only(tiny_pipeline, photo, hole):
     known = np.full((photo.height, photo.width), 77, np.uint8)
     (edges,) = tiny_pipeline.generate_edges(photo, hole, known_edges=known, strategy="original")

@@ -327,9 +327,12 @@ def test_what_cannot_be_read_is_told_with_its_column_and_file(value, reason):
         make(replace(CONFIG, mask_column="hole"), **row)
 
 
-def test_exif_that_cannot_be_read_is_told(strange_exif):
-    with pytest.raises(UnreadableRowError, match="column 'image': 'float' object"):
-        make(CONFIG, image=encode(scene(32, 32), exif=strange_exif))
+def test_broken_exif_costs_no_picture(strange_exif):
+    image = make(CONFIG, image=encode(scene(32, 32), exif=strange_exif))["image"]
+    upright = make(CONFIG, image=encode(scene(32, 32).transpose(Image.Transpose.ROTATE_270)))["image"]
+    assert torch.equal(image, upright)  # its orientation could be read
+    with pytest.warns(UserWarning, match="A photo has broken EXIF data, which is dropped"):
+        make(CONFIG, image=encode(scene(32, 32), exif=b"Exif\0\0no TIFF at all"))
 
 
 def test_a_picture_may_come_as_bytes_or_from_a_path_or_an_address(tmp_path):

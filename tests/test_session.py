@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from edgeconnect_hf import EdgeConnectPipeline, session
-from edgeconnect_hf.windows import STRATEGIES, Window
+from edgeconnect_hf.windows import STRATEGIES, Window, region
 
 SIZE = (600, 700)
 HOLES = (slice(40, 80), slice(50, 110)), (slice(480, 520), slice(560, 620)), (slice(480, 520), slice(40, 100))
@@ -176,3 +176,23 @@ def test_hooks_that_free_the_networks_run_after_each_call(tiny_pipeline, photo, 
     edit.generate_edges()
     edit.complete(Image.new("L", photo.size))
     assert len(freed) == count + 2
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_photo_cut_to_its_region_gives_the_same_bit_for_bit(tiny_pipeline, seed):
+    random = np.random.default_rng(seed)
+    height, width = random.integers(40, 700, 2)
+    photo = random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+    mask = np.zeros((height, width), bool)
+    for top, left in zip(random.integers(0, height, 3), random.integers(0, width, 3), strict=True):
+        mask[top : top + random.integers(1, 70), left : left + random.integers(1, 70)] = True
+    mask[: 9 * (seed % 2), : 9 * (seed % 3)] = True  # at the frame
+    strategy = ("auto", "crop", "resize")[seed % 3]
+    top, left, bottom, right = region(mask, strategy, 32)
+    whole = tiny_pipeline(photo, mask, strategy=strategy)
+    cut = tiny_pipeline(photo[top:bottom, left:right], mask[top:bottom, left:right], strategy=strategy)
+    photo[top:bottom, left:right] = np.asarray(cut.images[0])
+    lines = np.zeros((height, width), np.uint8)
+    lines[top:bottom, left:right] = np.asarray(cut.edges[0])
+    assert np.array_equal(np.asarray(whole.images[0]), photo)
+    assert np.array_equal(np.asarray(whole.edges[0]), lines)

@@ -191,3 +191,13 @@ def test_the_region_holds_what_two_holes_would_see_together():
     assert region(mask, "auto", 256) == (0, 0, 533, 6)
     assert find_windows(mask[:533], "auto", 256) == windows
     assert len(find_windows(mask[:403], "auto", 256)) == 1
+
+
+def test_thin_things_on_transparent_ground_are_not_reduced_away():
+    mask = np.zeros((1200, 1200), bool)
+    mask[400:800, 400:800] = True
+    unknown = mask | (np.arange(1200) % 8 < 5)
+    (window,) = find_windows(mask, "resize", 256)
+    assert window.reduce_mask(unknown).all()
+    (window,) = find_windows(mask, "resize", 256, unknown)
+    assert keeps_what_is_known(window, unknown)

@@ -15,7 +15,7 @@ import numpy as np
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from ..pictures import read_file, read_map
+from ..pictures import read_file, read_map, to_eight_bits
 from .canvas import Bools
 from .jobs import current_job
 from .limits import Limits
@@ -99,7 +99,9 @@ class Files:
     def _read(self, source: bytes | str, name: str, megapixels: float) -> Image.Image:
         max_bytes = self.limits.max_megabytes * 2**20
         try:
-            return read_file(source, f"The {name}", max_pixels=megapixels * 1e6, max_bytes=max_bytes, formats=_FORMATS)
+            return to_eight_bits(
+                read_file(source, f"The {name}", max_pixels=megapixels * 1e6, max_bytes=max_bytes, formats=_FORMATS)
+            )
         except FileNotFoundError:
             raise gone(name) from None
         except ValueError as error:

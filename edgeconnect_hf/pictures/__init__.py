@@ -1,28 +1,29 @@
 """The one reader and writer of pictures: files, PIL, NumPy, torch <-> checked pictures, masks and line maps."""
 
-from .arguments import (
+from .arguments import ImageInput, check_differ, check_one_size, read_images
+from .decoding import decode, flatten, open_file, to_eight_bits, upright_size
+from .deep import DeepImage
+from .files import read_file
+from .maps import read_edges, read_map, read_masks
+from .picture import (
     OUTPUT_TYPES,
     Array,
-    ImageInput,
     Picture,
-    check_one_size,
     from_float,
-    read_edges,
-    read_images,
-    read_map,
-    read_masks,
     to_float,
     with_colour,
     write_edges,
     write_images,
 )
-from .files import decode, flatten, open_file, read_file, upright_size, write_file
+from .writing import write_file
 
 __all__ = [
     "OUTPUT_TYPES",
     "Array",
+    "DeepImage",
     "ImageInput",
     "Picture",
+    "check_differ",
     "check_one_size",
     "decode",
     "flatten",
@@ -33,6 +34,7 @@ __all__ = [
     "read_images",
     "read_map",
     "read_masks",
+    "to_eight_bits",
     "to_float",
     "upright_size",
     "with_colour",

@@ -1,46 +1,72 @@
-"""Picture files in and out: read within limits, upright, in one of four modes; written whole or not at all."""
+"""Picture files in: read within limits, upright, in the mode and depth they are stored in."""
 
-import math
+import importlib
 import os
+import threading
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from io import BytesIO
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import BinaryIO, TypeAlias
 
-import numpy as np
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
+
+from .decoding import turn_upright
+from .deep import DeepImage, decode_deep, has_deep_colour, turn
+from .metadata import read_info, read_orientation
+from .notices import warn
 
 FileInput: TypeAlias = str | Path | bytes | BinaryIO
 
-MODES = ("RGB", "RGBA", "L", "LA")
+_PILLOWS_LIMIT = Image.MAX_IMAGE_PIXELS or 0
+_limit_lock = threading.Lock()
+
+_NO_SEQUENCES = ("MPO", "PSD")  # a phone's photo with a second one inside; layers
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+
+class _NotAcceptedError(Exception):
+    """Why a file is not accepted, as the rest of a sentence about it."""
 
 
 def read_file(
     source: FileInput,
     name: str,
     *,
+    frame: int | None = None,
     max_pixels: float | None = None,
     max_bytes: float | None = None,
     formats: tuple[str, ...] | None = None,
-) -> Image.Image:
+) -> Image.Image | DeepImage:
     """Read a picture whole and upright, in the mode it is stored in. Limits are checked before it is decoded.
 
     Args:
         source (`str`, `Path`, `bytes` or a binary file object): the file.
         name (`str`): what the messages call it, the subject of a sentence.
-        max_pixels, max_bytes (`float`, *optional*): the largest accepted.
+        frame (`int`, *optional*): which picture of an animation, or page, from 0. By default the first, with a warning
+            if there are more.
+        max_pixels, max_bytes (`float`, *optional*): the largest accepted. Without `max_pixels`, Pillow's own limit
+            holds; a larger one replaces it, in all threads, while the file is read.
         formats (`tuple[str, ...]`, *optional*): Pillow's names of the accepted formats.
+
+    Returns:
+        A PIL image; a `DeepImage` where colours, or gray with alpha, have 16 bits a channel (PNG, TIFF, PPM). Its
+        `info` is what `metadata.read_info` keeps.
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is too large, a folder, not an image, or cannot be decoded.
+        ValueError: it is too large, a folder, not an image, has no such frame, or cannot be decoded.
     """
     if max_bytes is not None and (size := _byte_count(source, name)) > max_bytes:
         raise ValueError(f"{name} has {size / 2**20:.0f} MB; up to {max_bytes / 2**20:g} MB are accepted.")
     try:
-        with Image.open(BytesIO(source) if isinstance(source, bytes) else source, formats=formats) as image:
+        with _binary(source) as file, _pillow_accepts(max_pixels), _open(file, formats) as image:
+            _choose_frame(image, frame, name)
             if max_pixels is not None and image.width * image.height > max_pixels:
-                raise _TooManyPixelsError(f"is {image.width}x{image.height}; {_accepted(max_pixels)}")
-            return turn_upright(image)
+                raise _NotAcceptedError(f"is {image.width}x{image.height}; {_accepted(max_pixels)}")
+            return _decode_deep(image, file, name) if has_deep_colour(image) else _decode(image, name)
+    except UserWarning:
+        raise  # of ours, where a filter makes errors of warnings
     except FileNotFoundError:
         raise FileNotFoundError(f"{name} does not exist.") from None
     except IsADirectoryError:
@@ -48,17 +74,14 @@ def read_file(
     except UnidentifiedImageError:
         raise ValueError(f"{name} is not an image in a known format.") from None
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:  # before its size can be asked
-        limit = str(error).rstrip(".") if max_pixels is None else _accepted(max_pixels)
-        raise ValueError(f"{name} is far too large: {limit}.") from None
-    except _TooManyPixelsError as error:
+        reason = str(error).rstrip(".") if max_pixels is None else _accepted(max_pixels)
+        cure = "; for a file that you trust, raise `PIL.Image.MAX_IMAGE_PIXELS`" if max_pixels is None else ""
+        raise ValueError(f"{name} is far too large: {reason}{cure}.") from None
+    except _NotAcceptedError as error:
         raise ValueError(f"{name} {error}.") from None
-    except Exception as error:  # Pillow's decoders, and its reader of EXIF, may raise anything
+    except Exception as error:  # Pillow's decoders may raise anything
         reason = " ".join(str(error).split())
         raise ValueError(f"{name} cannot be decoded: {reason}.") from error
-
-
-class _TooManyPixelsError(Exception):
-    """A picture has more pixels than accepted."""
 
 
 def _accepted(max_pixels: float) -> str:
@@ -79,82 +102,74 @@ def _byte_count(source: FileInput, name: str) -> int:
     return size
 
 
-def turn_upright(image: Image.Image) -> Image.Image:
-    """Decode a picture and turn it as its EXIF says."""
-    upright: Image.Image = ImageOps.exif_transpose(image)
-    upright.load()
+def _binary(source: FileInput) -> AbstractContextManager[BinaryIO]:
+    if isinstance(source, bytes):
+        return BytesIO(source)
+    return Path(source).open("rb") if isinstance(source, str | Path) else nullcontext(source)
+
+
+@contextmanager
+def _pillow_accepts(max_pixels: float | None) -> Iterator[None]:
+    """Raise Pillow's limit, a global, to `max_pixels` if that is more. Only then is there a moment, for other threads
+    too, with another limit than Pillow's; they wait for each other here, and check their own `max_pixels` anyway."""
+    if max_pixels is None or max_pixels <= _PILLOWS_LIMIT:
+        yield
+        return
+    with _limit_lock:
+        before = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None if before is None else max(before, int(max_pixels))
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _open(file: BinaryIO, formats: tuple[str, ...] | None) -> Image.Image:
+    """`Image.open`, with the plugin for HEIC registered once there is such a file."""
+    start = file.tell()
+    try:
+        return Image.open(file, formats=formats)
+    except UnidentifiedImageError:
+        file.seek(start)
+        header = file.read(12)
+        if formats is not None or header[4:8] != b"ftyp" or header[8:] not in (*_HEIF_BRANDS, b"avif", b"avis"):
+            raise
+    if header[8:] in (b"avif", b"avis"):
+        raise _NotAcceptedError("is an AVIF picture, which this Pillow cannot read: pip install 'edgeconnect-hf[heif]'")
+    try:
+        importlib.import_module("pillow_heif").register_heif_opener()
+    except ImportError:
+        raise _NotAcceptedError("is a HEIC picture; to read it: pip install 'edgeconnect-hf[heif]'") from None
+    file.seek(start)
+    return Image.open(file)
+
+
+def _choose_frame(image: Image.Image, frame: int | None, name: str) -> None:
+    try:
+        count = getattr(image, "n_frames", 1)
+    except Exception:  # a later frame is broken
+        image.seek(0)
+        count = 1
+    if frame is not None:
+        if not 0 <= frame < count:
+            raise _NotAcceptedError(f"has {count} frame{'s' * (count > 1)}, numbered from 0: there is no frame {frame}")
+        image.seek(frame)
+    elif count > 1 and image.format not in _NO_SEQUENCES:
+        warn(f"{name} has {count} frames; the first (0) is read.")
+
+
+def _decode(image: Image.Image, name: str) -> Image.Image:
+    upright = turn_upright(image, name)
+    kept = read_info(image, name)
+    transparent = image.info.get("transparency")
+    if isinstance(transparent, int | bytes | tuple):  # a text of this name is none
+        kept["transparency"] = transparent
+    upright.info.clear()
+    upright.info.update(kept)
     return upright
 
 
-def open_file(source: bytes | Path) -> Image.Image:
-    """Open a file to decode later: reads its header only. For `upright_size` and `decode`; errors are Pillow's."""
-    return Image.open(BytesIO(source if isinstance(source, bytes) else source.read_bytes()))
-
-
-def upright_size(image: Image.Image) -> tuple[int, int]:
-    """Width and height that an undecoded image has once it is upright."""
-    if image.format == "TIFF":
-        image.load()  # applies and removes the orientation
-    on_its_side = image.getexif().get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
-    return (image.height, image.width) if on_its_side else image.size
-
-
-def decode(image: Image.Image, mode: str, scale: float = 1.0) -> Image.Image:
-    """Decode an image that `open_file` opened, upright, as RGB or L (see `flatten`).
-
-    Args:
-        image (`PIL.Image.Image`): the opened image; a second call needs it opened anew.
-        mode (`str`): RGB or L.
-        scale (`float`): up to 1. A JPEG is decoded at 1/2, 1/4 or 1/8 of its size if no less than this share is left.
-    """
-    image.draft(None, (math.ceil(scale * image.width), math.ceil(scale * image.height)))
-    return flatten(turn_upright(image), mode)
-
-
-def to_eight_bits(image: Image.Image) -> Image.Image:
-    """A picture of 16 bits as mode L, its range scaled and rounded; any other as it is.
-
-    Raises:
-        ValueError: it is of mode I or F, whose range of values is not known.
-    """
-    if image.mode in ("I", "F"):
-        raise ValueError(f"a PIL picture of mode {image.mode}, whose range of values is not known")
-    if not image.mode.startswith("I;16"):
-        return image
-    samples = np.asarray(image).astype(np.uint32)
-    return Image.fromarray(((samples * 255 + 32767) // 65535).astype(np.uint8))
-
-
-def flatten(image: Image.Image, mode: str) -> Image.Image:
-    """A picture as RGB, white where it is transparent, or as L, black where it is transparent: no line, no hole.
-
-    Args:
-        image (`PIL.Image.Image`): of any mode; 16 bits are scaled to 8.
-        mode (`str`): RGB or L.
-
-    Raises:
-        ValueError: its mode is I or F, whose range of values is not known.
-    """
-    image = to_eight_bits(image)
-    if image.mode == mode:
-        return image
-    if image.has_transparency_data:
-        ground = Image.new("RGBA", image.size, "white" if mode == "RGB" else "black")
-        image = Image.alpha_composite(ground, image.convert("RGBA"))
-    return image.convert("RGB").convert(mode)  # as for every picture, whatever its palette
-
-
-def write_file(image: Image.Image, path: Path, **options: Any) -> None:
-    """Write a picture to a temporary file, then rename it: `path` never holds half an image.
-
-    Args:
-        image (`PIL.Image.Image`): its colour profile is written, too.
-        path (`Path`): the ending chooses the format.
-        options: Pillow's, for that format.
-    """
-    part = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
-    try:
-        image.save(part, icc_profile=image.info.get("icc_profile"), **options)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+def _decode_deep(image: Image.Image, file: BinaryIO, name: str) -> DeepImage:
+    deep = decode_deep(image, file)
+    orientation = 1 if image.format == "TIFF" else read_orientation(image, name)  # OpenCV turns a TIFF
+    return DeepImage(turn(deep, orientation), read_info(image, name))
