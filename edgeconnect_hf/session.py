@@ -139,10 +139,10 @@ class EditSession:
         generator = self.pipeline.edge_generator
         if generator is None:
             raise ValueError("This pipeline has no edge generator: pass the whole line map as `edges`.")
-        known_maps = None if known_edges is None else read_edges(known_edges, "known_edges", self.pictures)
+        known_maps = None if known_edges is None else read_edges(known_edges, "known_edges", self.pictures, self.masks)
         hint_maps = None
         if edge_hints is not None:
-            hints = read_edges(edge_hints, "edge_hints", self.pictures)
+            hints = read_edges(edge_hints, "edge_hints", self.pictures, self.masks)
             hint_maps = [lines * mask for lines, mask in zip(hints, self.masks, strict=True)]
 
         views = self._look(generator.config.sample_size)
@@ -182,7 +182,7 @@ class EditSession:
         if edges is None and self.line_maps is None:
             self.generate_edges()
         if edges is not None:
-            self.line_maps = read_edges(edges, "edges", self.pictures)
+            self.line_maps = read_edges(edges, "edges", self.pictures, self.masks)
         line_maps = cast("list[Array]", self.line_maps)
 
         def predict(image: torch.Tensor, comp_edges: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
