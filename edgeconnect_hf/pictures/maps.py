@@ -149,10 +149,12 @@ def _to_map(values: Array, name: str) -> Array:
         return marked
     if values.dtype in (np.uint8, np.uint16):
         return values
-    low, high = values.min(), values.max()  # a NaN makes both NaN
-    if values.dtype.kind == "f" and low >= 0 and high <= 1:
-        return values.astype(np.float32, copy=False)
-    what = "holds NaN" if low != low else f"is of dtype {values.dtype} with values from {low:.6g} to {high:.6g}"
+    what = f"is of dtype {values.dtype}"
+    if values.dtype.kind in "uif":
+        low, high = values.min(), values.max()  # a NaN makes both NaN
+        if values.dtype.kind == "f" and low >= 0 and high <= 1:
+            return values.astype(np.float32, copy=False)
+        what = "holds NaN" if np.isnan(low) else f"{what} with values from {low:.6g} to {high:.6g}"
     error = ValueError if values.dtype.kind == "f" else TypeError
     raise error(f"`{name}` {what}; expected floats in [0, 1], uint8, uint16, bool, or 0 and 1, or 0 and 255.")
 
