@@ -35,6 +35,7 @@ from torch.utils.data import DataLoader, Sampler, default_collate
 from torch.utils.data import Dataset as TorchDataset
 
 from training.config import TrainingConfig
+from training.data.checks import check_images, check_mask_folder
 from training.data.rows import load_rows, load_validation_rows
 from training.data.samples import SampleMaker, UnreadableRowError
 
@@ -80,6 +81,8 @@ def make_train_loader(
     """
     rows = load_rows(config, config.split)
     make_sample = SampleMaker(config)
+    if config.mask_dataset is not None:
+        check_mask_folder(config.mask_dataset)
     batches: Sampler[list[Any]]
     if isinstance(rows, datasets.IterableDataset):
         rows = rows.shuffle(seed=config.seed, buffer_size=SHUFFLE_BUFFER)
@@ -88,6 +91,7 @@ def make_train_loader(
         samples: TorchDataset[dict[str, Any]] = StreamedSamples(make_sample, config.seed)
         row_count = None
     else:
+        check_images(rows, config)
         batches = GlobalBatches(config.train_batch_size, accelerator_processes, process_index, start_sample)
         samples = StoredSamples(rows, make_sample, config.seed)
         row_count = len(rows)

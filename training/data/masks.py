@@ -14,13 +14,13 @@ import numpy.typing as npt
 from PIL import Image
 
 from edgeconnect_hf.pictures import flatten, read_file
+from training.data.folders import find_images, list_files
 from training.loss_weights import check_weights
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 
 HOLE_SHARE = (0.1, 0.6)  # of the image: the paper's range for irregular masks
 _LINGERING = 0.7 ** np.arange(8)  # a turn of the hand fades over some strides
-MASK_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 
 
 def rectangle_mask(size: int, rng: np.random.Generator) -> Mask:
@@ -118,26 +118,18 @@ class MaskFolder:
     """
 
     def __init__(self, folder: str | Path):
-        self.files = sorted(path for path in Path(folder).rglob("*") if path.suffix.lower() in MASK_SUFFIXES)
-        if not self.files:
-            what = "holds no images" if Path(folder).is_dir() else "is not a folder"
-            raise ValueError(f"`mask_dataset` {str(folder)!r} {what}, expected a folder of {', '.join(MASK_SUFFIXES)}.")
+        if not Path(folder).is_dir():
+            raise ValueError(f"`mask_dataset` {str(folder)!r} is not a folder.")
+        self.source = f"`mask_dataset` {str(folder)!r}"
+        self.files = [Path(folder, file) for file in find_images(self.source, list_files(folder))]
 
     def __call__(self, size: int, rng: np.random.Generator) -> Mask:
         file = self.files[rng.integers(len(self.files))]
         try:
-            mask = mask_from_image(read_file(file, "it"), size)
+            image = flatten(read_file(file, "it"), "L")  # black, no hole, where it is transparent
         except ValueError as error:
             raise ValueError(f"`mask_dataset` holds {str(file)!r}, which cannot be read: {error}") from error
-        return _turn(mask, rng)
-
-
-def mask_from_image(image: Image.Image, size: int) -> Mask:
-    """An image as a mask: resized NEAREST to `size` a side, True where its luminance is 128 and above.
-
-    Transparent pixels are not part of the hole.
-    """
-    return np.asarray(flatten(image, "L").resize((size, size), Image.Resampling.NEAREST)) >= 128
+        return _turn(np.asarray(image.resize((size, size), Image.Resampling.NEAREST)) >= 128, rng)
 
 
 def _turn(mask: Mask, rng: np.random.Generator) -> Mask:

@@ -2,18 +2,22 @@
 
 import glob
 import logging
+import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 import datasets
 
 from training.config import DataConfig
+from training.data.folders import describe, list_files, read_images, say_once
 
 Rows: TypeAlias = datasets.Dataset | datasets.IterableDataset
 
 logger = logging.getLogger(__name__)
 
 _VALIDATION_SPLITS = ("validation", "test")
+_MOST_SHARDS = 64  # of a folder that is streamed: enough to divide and to shuffle
 
 
 def load_rows(config: DataConfig, split: str) -> Rows:
@@ -51,49 +55,60 @@ def load_validation_rows(config: DataConfig) -> Rows:
 
 
 def load_folder(argument: str, folder: str, split: str, config: DataConfig) -> Rows:
-    """The rows of a local folder, undecoded, with the columns that `config` names.
+    """The rows of a local folder, undecoded, with the columns that `config` names. What is left out is said.
 
     Raises:
         ValueError: the folder does not exist, is empty, or lacks the split or a column; the message names `argument`.
     """
-    return _with_columns(_read_folder(argument, folder, split, config.streaming), config, f"`{argument}` {folder!r}")
+    source = f"`{argument}` {folder!r}"
+    return _with_columns(_read_folder(source, Path(folder), split, config), config, source)
 
 
-def _read_folder(argument: str, folder: str, split: str, streaming: bool) -> Rows:
+def _read_folder(source: str, folder: Path, split: str, config: DataConfig) -> Rows:
     """Images (with `metadata.csv` or `.jsonl`, if there is one) or parquet files of `folder/split` or of `folder`.
 
     `folder` itself is read only if it has no other split, which would mix training and validation data. Of parquet
-    files, those named `split-...parquet` are read, or all if there are none. Image names do not choose a split;
-    `load_dataset` alone would take `my_test.jpg` for the test split and load nothing else.
+    files, those named `split-...parquet` are read, or all if there are none. Image names do not choose a split.
     """
-    if not Path(folder).is_dir():
-        raise ValueError(f"`{argument}` {folder!r} is not a folder.")
+    if not folder.is_dir():
+        raise ValueError(f"{source} is not a folder.")
+    files: Sequence[str] = list_files(folder)
     splits, usual = _splits_of(folder), ("train", *_VALIDATION_SPLITS)
     if split not in splits and (split not in usual or not splits.isdisjoint(usual)):
         present = ", ".join(sorted(splits.intersection(usual))) or "none"
-        raise ValueError(f"`{argument}` {folder!r} has no split {split!r}; it has {present}.")
-    root = Path(folder) / split if (Path(folder) / split).is_dir() else Path(folder)
-    try:
-        if parquet := sorted(root.rglob("*.parquet")):
-            of_split = [path for path in parquet if _split_of(path) == split]
-            files = [glob.escape(str(path)) for path in of_split or parquet]
-            return datasets.load_dataset("parquet", data_files=files, split="train", streaming=streaming)
-        everything = glob.escape(str(root)) + "/**"
-        return datasets.load_dataset(
-            "imagefolder", data_files=everything, split="train", streaming=streaming, drop_labels=True
-        )
-    except (OSError, ValueError) as error:
-        raise ValueError(f"`{argument}` {str(root)!r} holds no images or parquet files to load: {error}") from error
+        raise ValueError(f"{source} has no split {split!r}; it has {present}.")
+    if (folder / split).is_dir():
+        if beside := [file for file in files if file.partition("/")[0] not in (split, *usual)]:
+            say_once(f"{source}: left out beside its folder {split!r}: {describe(beside)}.")
+        files = [file.removeprefix(f"{split}/") for file in files if file.startswith(f"{split}/")]
+        folder = folder / split
+    if parquet := _parquet(files):
+        if others := [file for file in files if not file.endswith(".parquet")]:
+            say_once(f"{source}: left out beside its parquet files: {describe(others)}.")
+        of_split = [file for file in parquet if _split_of(file) == split]
+        paths = [glob.escape(str(folder / file)) for file in of_split or parquet]
+        try:
+            return datasets.load_dataset("parquet", data_files=paths, split="train", streaming=config.streaming)
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{source} holds parquet files that cannot be loaded: {error}") from error
+    used = [column for column in (config.image_column, config.mask_column, config.edge_column) if column is not None]
+    rows = datasets.Dataset.from_dict(dict(read_images(source, folder, files, used)))
+    return rows.to_iterable_dataset(min(len(rows), _MOST_SHARDS)) if config.streaming else rows
 
 
-def _splits_of(folder: str) -> set[str]:
+def _parquet(files: Sequence[str]) -> list[str]:
+    return [file for file in files if file.endswith(".parquet")]
+
+
+def _splits_of(folder: str | Path) -> set[str]:
     """Candidates for splits: the names of the subfolders, and the prefixes of the parquet files."""
-    folders = {path.name for path in Path(folder).iterdir() if path.is_dir()}
-    return folders | {_split_of(path) for path in Path(folder).rglob("*.parquet")}
+    with os.scandir(folder) as entries:
+        subfolders = {entry.name for entry in entries if entry.is_dir()}
+    return subfolders | {_split_of(file) for file in _parquet(list_files(folder))}
 
 
-def _split_of(parquet: Path) -> str:
-    return parquet.stem.split("-")[0]  # train-00000-of-00001.parquet, as on the Hub
+def _split_of(parquet: str) -> str:
+    return parquet.rpartition("/")[2].removesuffix(".parquet").split("-")[0]  # train-00000-of-00001, as on the Hub
 
 
 def _with_columns(rows: Rows, config: DataConfig, source: str) -> Rows:
