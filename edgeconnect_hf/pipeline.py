@@ -144,10 +144,12 @@ class EdgeConnectPipeline(DiffusionPipeline):
 
         Args:
             image: one photo or a list: a file (path, bytes, file object), PIL, NumPy `[H,W]`, `[H,W,C]`, `[N,H,W,C]` or
-                torch `[H,W]`, `[C,H,W]`, `[N,C,H,W]`; uint8, or float in [0,1]. RGB, RGBA, gray, gray with alpha keep
-                their mode, other PIL modes become RGB. Photos of one size run as a batch.
-            mask_image: one for each photo, or one for all, of the same size; an array with one channel. Values of 0.5
-                (128) and above are the hole; of a PIL picture's luminance, except where it is transparent.
+                torch `[H,W]`, `[C,H,W]`, `[N,C,H,W]`; uint8, uint16, or float in [0,1]. RGB, RGBA, gray, gray with
+                alpha keep their mode, other PIL modes become RGB or RGBA. 16 bits a channel stay so, except as colours
+                with `output_type="pil"`; the hole holds 8 bits' worth of detail. Photos of one size run as a batch.
+            mask_image: one for each photo, or one for all, of the same size; an array with one channel, `[N,H,W]` too.
+                Values of 0.5 (128) and above are the hole, or those of 1 where all are 0 or 1, in any dtype; of a PIL
+                picture's luminance, except where it is transparent.
             edges: the whole line map, white on black, used as given inside and outside the hole, without Canny
                 and without the edge generator.
             known_edges: lines of the known part from another detector, in place of Canny's.
