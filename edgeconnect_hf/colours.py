@@ -14,7 +14,9 @@ _RELAXATIONS = 16  # of each size; 64 are 0.02 dB nearer to the truth and take t
 
 
 def match_colours(painted: Tensor, known: Tensor, mask: Tensor) -> Tensor:
-    """Shift the colours of `painted` by their error at the known pixels around the hole. Passes gradients to `painted`.
+    """Shift the colours of `painted` by their error at the known pixels around the hole.
+
+    Gradients pass to `painted` in the hole; to them, the shift is a constant.
 
     Args:
         painted (`torch.Tensor`): `[N,C,H,W]` in [0,1], what the network painted, in and outside the hole.
@@ -25,7 +27,7 @@ def match_colours(painted: Tensor, known: Tensor, mask: Tensor) -> Tensor:
         `[N,C,H,W]` float32 in [0,1]; outside the hole `known`.
     """
     painted, known, mask = painted.float(), known.float(), mask.float()
-    lacking = spread(known - painted, 1 - mask)
+    lacking = spread(known - painted.detach(), 1 - mask)
     return torch.where(mask > 0, (painted + lacking).clamp(0, 1), known)
 
 

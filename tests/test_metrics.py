@@ -9,9 +9,11 @@ from training.evaluation.metrics import (
     DISTANCE_LAYERS,
     FrechetDistance,
     count_edges,
+    edge_f1,
     edge_precision_recall,
     feature_distance,
     image_scores,
+    line_figures,
     psnr,
     thin,
 )
@@ -132,3 +134,29 @@ def test_thin_lines_stay_as_they_are():
     lines[0, 0, 5] = 1  # from frame to frame
     lines[1, 0] = torch.eye(12)
     assert torch.equal(thin(lines), lines)
+
+
+def test_f1_forgives_two_pixels_and_no_more():
+    mask = torch.zeros(1, 1, 32, 32)
+    mask[..., 4:28, 4:28] = 1
+    edges = torch.zeros(1, 1, 32, 32)
+    edges[..., 16] = 1  # reaches beyond the hole
+    assert edge_f1(edges, edges, mask) == 1
+    assert edge_f1(edges, edges.roll(2, dims=-1), mask) == 1
+    assert edge_f1(edges, edges.roll(3, dims=-1), mask) == 0
+    assert edge_f1(edges, 0.5 * edges, mask) == 0  # a haze
+    assert edge_f1(0 * edges, 0 * edges, mask) == 0
+    half = edges.clone()
+    half[..., 16:, :] = 0  # precision 1; of 24 true pixels 12 are drawn and two more near them
+    assert edge_f1(edges, half, mask) == pytest.approx(2 * (14 / 24) / (1 + 14 / 24))
+
+
+def test_figures_of_lines_are_those_in_the_hole():
+    mask = torch.zeros(1, 1, 4, 4)
+    mask[..., :2, :] = 1
+    pred_edges = torch.full((1, 1, 4, 4), 0.25)
+    pred_edges[0, 0, 0, :2] = torch.tensor([0.75, 1.0])
+    pred_edges[0, 0, 3] = 0.9  # outside
+    expected = {"line_mean": (1.75 + 6 * 0.25) / 8, "line_max": 1.0, "line_share": 0.25, "drawn_mean": 0.875}
+    assert line_figures(pred_edges, mask) == pytest.approx(expected)
+    assert set(line_figures(pred_edges, 0 * mask).values()) == {0.0}

@@ -217,5 +217,29 @@ def test_grid_and_metrics(name, networks, batch):
     with torch.no_grad():
         predicted = stage.predict(batch)
     assert [picture.shape[-2:] for picture in stage.grid_columns(batch, predicted)] == [(32, 32)] * 5
-    expected = {"edge": {"precision", "recall"}, "completion": {"psnr"}, "joint": {"psnr", "precision", "recall"}}
-    assert stage.metrics(batch, predicted).keys() == expected[name]
+    lines = {"precision", "recall", "line_mean", "line_max", "line_share", "drawn_mean"}
+    expected = {"edge": lines, "completion": {"psnr"}, "joint": {"psnr"} | lines}[name]
+    assert stage.metrics(batch, predicted).keys() == expected
+    assert stage.scores(batch, predicted).keys() == expected | ({"f1"} if name == "edge" else set())
+
+
+def test_the_feature_distance_is_a_score_where_vgg_reaches_far_enough(networks, batch):
+    numbers = {0: 3, 2: 4, 5: 4, 7: 4, 10: 4, 12: 4, 14: 4, 16: 4}
+    state = {f"features.{number}.weight": torch.rand(4, channels, 3, 3) for number, channels in numbers.items()}
+    state |= {f"features.{number}.bias": torch.zeros(4) for number in numbers}
+    stage = make_stage("completion", {**networks, "vgg": VGG19Features(state)})
+    with torch.no_grad():
+        predicted = stage.predict(batch)
+        assert stage.scores(batch, predicted)["feature_distance"] > 0
+        assert stage.scores(batch, {**predicted, "comp_image": batch["image"]})["feature_distance"] == 0
+
+
+def test_the_correction_of_colours_is_a_constant_to_gradients(networks, batch):
+    """What is painted beside the hole shifts what is painted in it, and learns nothing from it."""
+    stage = make_stage("completion", networks, match_colours=True)
+    painted = (0.25 + 0.5 * batch["image"]).requires_grad_()
+    networks["completion_generator"].forward = lambda *_, **__: (painted,)
+    comp_image = stage.predict(batch)["comp_image"]
+    comp_image.sum().backward()
+    is_inside = (comp_image > 0) & (comp_image < 1)  # not clamped
+    assert torch.equal(painted.grad, (batch["mask"].expand_as(painted) * is_inside))

@@ -166,7 +166,7 @@ def test_two_processes_follow_one(data, home, tmp_path, stage, updates):
     finish(pair)
     for folder in ("edge", "completion", ".") if stage == "all" else (".",):
         one, two = logged(tmp_path / "one" / folder), logged(tmp_path / "two" / folder)
-        names = one.keys() & {"l1", "adversarial", "feature_matching", "perceptual", "style", "discriminator"}
+        names = one.keys() & {"psnr", "l1", "adversarial", "feature_matching", "perceptual", "style", "discriminator"}
         assert len(names) >= 3
         for name in names:
             assert len(one[name]) == updates

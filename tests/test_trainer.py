@@ -1,5 +1,7 @@
 """The training loop: resuming bit for bit, torn checkpoints, what is written, what stops it."""
 
+import dataclasses
+import json
 import logging
 import math
 import multiprocessing
@@ -11,12 +13,15 @@ import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from safetensors.torch import load_file
+from torch.testing import assert_close
 from training_runs import assert_same_weights, final_weights, logged, run, tiny_settings
 
 from edgeconnect_hf import EdgeConnectPipeline
 from training.checkpoints.folders import find_checkpoints
-from training.config import EdgeLossWeights, TrainingConfig
-from training.optimizer import ScheduledAdam
+from training.config import CompletionLossWeights, EdgeLossWeights, TrainingConfig
+from training.optimizer import ScheduledAdam, learning_rate_factor
+from training.stages import EdgeStage
 from training.trainer import NonFiniteError, Trainer
 
 STAGES = ("edge", "completion", "joint")
@@ -210,7 +215,7 @@ def test_checkpoints_are_limited(data, tmp_path):
 def test_learning_rate_drops_and_time_runs_out(data, tmp_path):
     trainer = run(data, tmp_path, lr_drop_step=3)
     assert logged(tmp_path)["learning_rate"] == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5, 1e-5, 1e-5])
-    assert trainer.discriminator_optimizer.schedule.get_last_lr() == pytest.approx([1e-6])
+    assert trainer.discriminator_optimizer.learning_rate == pytest.approx(1e-6)
     trainer = run(data, tmp_path / "short", max_train_steps=None, max_train_minutes=0.001)
     assert trainer.progress.global_step >= 1
     assert (tmp_path / "short" / "model_index.json").exists()
@@ -223,6 +228,74 @@ def test_without_adversary_along_a_cosine(data, tmp_path):
     assert not list((tmp_path / "whole").glob("*_discriminator"))
     rates = [1e-4 * (1 + math.cos(math.pi * step / 6)) / 2 for step in range(1, 7)]
     assert logged(tmp_path / "whole")["learning_rate"] == pytest.approx(rates, rel=1e-6, abs=1e-12)  # logged in float32
+
+
+def test_a_cosine_follows_the_limit_that_comes_first():
+    config = TrainingConfig(train_data_dir="photos", max_train_steps=100, max_train_minutes=10.0, lr_scheduler="cosine")
+    factors = [learning_rate_factor(step, minutes, config) for step, minutes in ((0, 0), (50, 1), (10, 5), (50, 12))]
+    assert factors == pytest.approx([1, 0.5, 0.5, 0])
+    by_time = dataclasses.replace(config, max_train_steps=None)
+    assert learning_rate_factor(10**6, 5, by_time) == pytest.approx(0.5)
+
+
+def test_a_checkpoint_is_due_by_minutes_too(data, tmp_path):
+    run(data, tmp_path, max_train_steps=3, checkpointing_minutes=1e-9, report_to="none")
+    assert [path.name for path in find_checkpoints(tmp_path)] == [f"checkpoint-{step}" for step in (1, 2, 3)]
+
+
+def test_losses_are_logged_as_means(data, tmp_path):
+    each, means = (tmp_path / name for name in ("each", "means"))
+    run(data, each, logging_steps=1)
+    run(data, means, logging_steps=3)
+    for name in ("adversarial", "discriminator"):
+        values = logged(each)[name]
+        assert logged(means)[name] == pytest.approx([sum(values[:3]) / 3, sum(values[3:]) / 3], rel=1e-6)  # float32
+
+
+@pytest.fixture
+def scores(monkeypatch):
+    """F1 of one validation after the other, instead of what is measured."""
+    upcoming: list[float] = []
+    monkeypatch.setattr(EdgeStage, "scores", lambda *_: {"f1": upcoming.pop(0)})
+    return upcoming
+
+
+def test_the_best_weights_are_kept_and_named(data, scores, tmp_path, caplog):
+    caplog.set_level(logging.INFO, logger="training.validation")
+    settings = {"validation_steps": 2, "checkpointing_steps": 4, "use_ema": True, "report_to": "none"}
+    scores += [0.1, 0.5, 0.2, 0.1]
+    run(data, tmp_path / "run", **settings)
+    best = tmp_path / "run" / "best"
+    assert (
+        f"after update 4 were better than the last: validation f1 0.5, at the end 0.2. They are in {best}"
+        in caplog.text
+    )
+    run(data, tmp_path / "four", **{**settings, "max_train_steps": 4, "validation_steps": 100})
+    assert_same_generator(best, tmp_path / "four")
+    assert EdgeConnectPipeline.from_pretrained(best).edge_generator is not None
+    assert json.loads((best / "score.json").read_text()) == {"step": 4, "f1": 0.5}
+    scores += [0.4, 0.6]  # a longer run: what was best counts
+    for length in (7, 8):
+        run(data, tmp_path / "run", **{**settings, "max_train_steps": length, "resume_from_checkpoint": "latest"})
+        assert json.loads((best / "score.json").read_text())["step"] == {7: 4, 8: 8}[length]
+    assert "The last weights are the best: validation f1 0.6." in caplog.text
+
+
+def assert_same_generator(one: Path, other: Path) -> None:
+    weights = [load_file(folder / "edge_generator" / "diffusion_pytorch_model.safetensors") for folder in (one, other)]
+    assert weights[0].keys() == weights[1].keys()
+    assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_the_card_is_there_before_the_mark_of_a_finished_run(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.trainer.save_networks", lambda *_, **__: raise_killed())
+    with pytest.raises(KilledError):
+        run(data, tmp_path, max_train_steps=1)
+    assert (tmp_path / "README.md").exists()
+
+
+def raise_killed() -> None:
+    raise KilledError
 
 
 @pytest.fixture
@@ -247,6 +320,55 @@ def test_accumulation_clipping_and_bf16_train(data, tmp_path, caplog):
     assert "4 images per update: processes 1, batch 2, accumulated 2." in caplog.text
     assert trainer.progress.samples == 8
     assert all(torch.isfinite(weight).all() for weight in final_weights(tmp_path).values())
+
+
+@pytest.mark.usefixtures("_fresh_accelerator_state")
+def test_fp16_on_a_cpu_is_refused_by_name(data, tmp_path):
+    with pytest.raises(ValueError, match="`mixed_precision` is 'fp16', which needs a GPU"):
+        run(data, tmp_path, mixed_precision="fp16")
+    assert not tmp_path.joinpath("logs").exists()
+
+
+@pytest.mark.usefixtures("_fresh_accelerator_state")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"edge_loss_weights": EdgeLossWeights(1, 10, 1)},
+        {"edge_loss_weights": EdgeLossWeights(0, 0, 1)},
+        {
+            "stage": "completion",
+            "match_colours": True,
+            "completion_loss_weights": CompletionLossWeights(feature_matching=1),
+        },
+    ],
+    ids=["edge", "no discriminator", "completion"],
+)
+def test_accumulated_batches_are_one_large_batch(data, tmp_path, monkeypatch, settings):
+    monkeypatch.setattr("torch.optim.Adam", lambda weights, lr, betas: torch.optim.SGD(weights, lr))  # shows gradients
+    moved: list[dict[str, torch.Tensor]] = []
+    for size in (8, 2):
+        accumulated = {"train_batch_size": size, "gradient_accumulation_steps": 8 // size}
+        AcceleratorState._reset_state(reset_partial_state=True)
+        trainer = Trainer(
+            TrainingConfig(**tiny_settings(data, tmp_path / str(size), learning_rate=0.1, **settings, **accumulated))
+        )
+        before = {name: tensor.clone() for name, tensor in all_weights(trainer).items()}
+        for _ in range(2):
+            trainer._update()
+        moved.append({name: tensor - before[name] for name, tensor in all_weights(trainer).items()})
+        trainer.termination.restore()
+    for name, large in moved[0].items():
+        # Sums in another order: float32 keeps 7 digits, of which two updates of some dozen layers lose three.
+        assert_close(moved[1][name], large, rtol=0, atol=1e-4 * large.abs().max().item() + 1e-8, msg=name)
+
+
+def all_weights(trainer: Trainer) -> dict[str, torch.Tensor]:
+    """Weights, and vectors of the spectral norms, of everything that is trained."""
+    return {
+        f"{name}.{key}": tensor
+        for name in trainer.trained
+        for key, tensor in trainer.networks[name].state_dict().items()
+    }
 
 
 @pytest.mark.usefixtures("_fresh_accelerator_state")

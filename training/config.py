@@ -166,7 +166,7 @@ class TrainingConfig(DataConfig):
 
     # Loading.
     num_validation_images: int = 8
-    """Images of the fixed validation grid."""
+    """Fixed images and holes of each validation; the grid shows the first 16."""
     dataloader_num_workers: int = 0
     """Worker processes that prepare batches, per training process."""
 
@@ -186,7 +186,7 @@ class TrainingConfig(DataConfig):
     train_batch_size: int = 8
     """Images per process and accumulation step."""
     gradient_accumulation_steps: int = 1
-    """Batches per update."""
+    """Batches per update, which together count as one large batch."""
     max_train_steps: int | None = None
     """Maximum number of updates of each stage."""
     max_train_minutes: float | None = None
@@ -198,7 +198,7 @@ class TrainingConfig(DataConfig):
     discriminator_learning_rate_factor: float = 0.1
     """Learning rate of a discriminator, as a share of the generator's."""
     lr_scheduler: Literal["constant", "cosine"] = "constant"
-    """Schedule of the learning rates: constant until `lr_drop_step`, or a half cosine to 0 over `max_train_steps`."""
+    """Schedule of the learning rates: constant until `lr_drop_step`, or a half cosine to 0 at the end of the run."""
     lr_drop_step: int | None = None
     """Update after which the learning rates drop to a tenth (in the paper, when the losses plateau)."""
     adam_beta1: float = 0.0
@@ -226,9 +226,11 @@ class TrainingConfig(DataConfig):
     logging_steps: int = 10
     """Updates between two log entries."""
     validation_steps: int = 1000
-    """Updates between two validations; the last update is always validated."""
+    """Updates between two validations, which keep the best weights in `best`; the last update is always validated."""
     checkpointing_steps: int = 1000
     """Updates between two checkpoints."""
+    checkpointing_minutes: float | None = None
+    """Minutes after which a checkpoint is due, however few the updates."""
     checkpoints_total_limit: int | None = None
     """Number of checkpoints to keep; by default all."""
     resume_from_checkpoint: str | None = None
@@ -253,11 +255,8 @@ class TrainingConfig(DataConfig):
                 f"`resume_from_checkpoint` is {self.resume_from_checkpoint!r}; `stage` all, whose stages have "
                 "checkpoints of their own, accepts 'latest' only."
             )
-        if self.lr_scheduler == "cosine" and (self.max_train_steps is None or self.lr_drop_step is not None):
-            raise ValueError(
-                "`lr_scheduler` cosine needs `max_train_steps` and no `lr_drop_step`, "
-                f"got {self.max_train_steps} and {self.lr_drop_step}."
-            )
+        if self.lr_scheduler == "cosine" and self.lr_drop_step is not None:
+            raise ValueError(f"`lr_drop_step` is {self.lr_drop_step}, which `lr_scheduler` cosine does not have.")
         for name in ("edge_loss_weights", "completion_loss_weights"):
             check_weights(f"`{name}`", dataclasses.asdict(getattr(self, name)))
         if self.sigma == -1 and (self.stage, self.edge_source) != ("completion", "canny"):
@@ -283,6 +282,7 @@ class TrainingConfig(DataConfig):
             "logging_steps",
             "validation_steps",
             "checkpointing_steps",
+            "checkpointing_minutes",
             "checkpoints_total_limit",
         )
 

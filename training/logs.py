@@ -1,6 +1,7 @@
 """What a run shows of itself: progress bar, logged values, validation grids."""
 
 import logging
+import statistics
 import time
 from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
@@ -17,6 +18,9 @@ from edgeconnect_hf.hub.card import VALIDATION_GRID
 from training.checkpoints.state import Progress
 from training.config import TrainingConfig
 from training.stages import Stage
+from training.watch import Watch
+
+_GRID_ROWS = 16
 
 logger = logging.getLogger(__name__)
 
@@ -41,6 +45,9 @@ class Logs:
         self.config = config
         self.progress = progress
         self.logged_at, self.logged_samples = time.monotonic(), progress.samples
+        self.first_step, self.first_minutes = progress.global_step, progress.minutes
+        self.losses: list[Mapping[str, float]] = []  # since the last entry
+        self.watch = Watch(config, progress.global_step)
         self.bar: tqdm[None] | None = None
 
     def start(self) -> None:
@@ -59,37 +66,54 @@ class Logs:
             disable=not self.accelerator.is_main_process,
         )
 
-    def advance(self) -> None:
-        """Moves the progress bar by one update."""
+    def advance(self, losses: Mapping[str, float]) -> None:
+        """Takes the losses of an update, and moves the progress bar."""
+        self.losses.append(losses)
+        self.watch.see_losses(losses)
         if self.bar is not None:
             self.bar.update()
 
-    def log_update(self, values: Mapping[str, float], learning_rate: float) -> None:
-        """Logs losses and metrics of an update by name, and the speed since the last time."""
+    def log_update(self, metrics: Mapping[str, float], learning_rate: float) -> None:
+        """Logs metrics of an update by name, and means since the last entry: of the losses, and the speed."""
         speed = (self.progress.samples - self.logged_samples) / (time.monotonic() - self.logged_at)
         self.logged_at, self.logged_samples = time.monotonic(), self.progress.samples
-        shown = {**values, "pictures_per_second": speed}
+        losses = {name: statistics.fmean(each[name] for each in self.losses) for name in self.losses[-1]}
+        self.losses = []
+        self.watch.see_metrics(self.progress.global_step, metrics)
+        shown = {**losses, **metrics, "pictures_per_second": speed}
         if self.bar is not None:
-            self.bar.set_postfix({name: f"{value:.3g}" for name, value in shown.items()})
+            self.bar.set_postfix({"left": self._time_left()} | {name: f"{value:.3g}" for name, value in shown.items()})
         self.accelerator.log({**shown, "learning_rate": learning_rate}, step=self.progress.global_step)
         self.progress.logged |= shown
 
-    def log_validation(self, batch: Mapping[str, Tensor], predicted: Mapping[str, Tensor], stage: Stage) -> None:
-        """Writes and logs the grid of the validation images, and logs their metrics. On the main process.
+    def _time_left(self) -> str:
+        """Until the limit, of updates or of minutes, that the run reaches first at its speed so far."""
+        progress, config = self.progress, self.config
+        left = [] if config.max_train_minutes is None else [config.max_train_minutes - progress.minutes]
+        if config.max_train_steps is not None:
+            minutes_a_step = (progress.minutes - self.first_minutes) / (progress.global_step - self.first_step)
+            left.append((config.max_train_steps - progress.global_step) * minutes_a_step)
+        return tqdm.format_interval(60 * max(0, min(left)))
+
+    def log_validation(
+        self, batch: Mapping[str, Tensor], predicted: Mapping[str, Tensor], stage: Stage, scores: Mapping[str, float]
+    ) -> None:
+        """Writes and logs the grid of the first validation images, and logs the scores of all. On the main process.
 
         Args:
             batch (`Mapping[str, torch.Tensor]`): all validation samples.
             predicted (`Mapping[str, torch.Tensor]`): what `stage` predicts of them.
-            stage (`Stage`): names metrics and grid columns.
+            stage (`Stage`): names the grid's columns.
+            scores (`Mapping[str, float]`): by name.
         """
         step, output_dir = self.progress.global_step, Path(self.config.output_dir)
-        columns = [image.expand(-1, 3, -1, -1) for image in stage.grid_columns(batch, predicted)]
+        columns = [image[:_GRID_ROWS].expand(-1, 3, -1, -1) for image in stage.grid_columns(batch, predicted)]
         grid = torch.cat([*torch.cat(columns, dim=3)], dim=1)  # [N,3,S,5S] to [3,N*S,5S]
         pixels = (grid.permute(1, 2, 0).float().cpu().numpy() * 255).round().astype(np.uint8)
         (output_dir / "validation").mkdir(parents=True, exist_ok=True)
         for path in (output_dir / "validation" / f"step-{step:07d}.png", output_dir / VALIDATION_GRID):
             Image.fromarray(pixels).save(path)
-        metrics = {f"validation_{name}": value for name, value in stage.metrics(batch, predicted).items()}
+        metrics = {f"validation_{name}": value for name, value in scores.items()}
         self.progress.logged |= metrics
         self.accelerator.log(metrics, step=step)
         for tracker in self.accelerator.trackers:

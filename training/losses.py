@@ -75,7 +75,7 @@ def l1(real: Tensor, fake: Tensor, mask_mean: Tensor) -> Tensor:
 
     Args:
         real, fake (`torch.Tensor`): `[N,3,H,W]`.
-        mask_mean (`torch.Tensor`): a scalar, the share of the hole in the global batch (all processes).
+        mask_mean (`torch.Tensor`): a scalar, the share of the hole in the whole update (all batches and processes).
 
     Returns:
         A scalar.
@@ -89,7 +89,7 @@ def hole_l1(real: Tensor, fake: Tensor, mask: Tensor, mask_mean: Tensor) -> Tens
     Args:
         real, fake (`torch.Tensor`): `[N,3,H,W]`.
         mask (`torch.Tensor`): `[N,1,H,W]`, values {0,1}; 1 marks the hole.
-        mask_mean (`torch.Tensor`): a scalar, the share of the hole in the global batch (all processes).
+        mask_mean (`torch.Tensor`): a scalar, the share of the hole in the whole update (all batches and processes).
 
     Returns:
         A scalar.
@@ -106,7 +106,7 @@ def cross_entropy(edges: Tensor, pred_edges: Tensor, mask: Tensor, mask_mean: Te
     Args:
         edges, pred_edges (`torch.Tensor`): `[N,1,H,W]` in [0,1].
         mask (`torch.Tensor`): `[N,1,H,W]`, values {0,1}; 1 marks the hole.
-        mask_mean (`torch.Tensor`): a scalar, the share of the hole in the global batch (all processes).
+        mask_mean (`torch.Tensor`): a scalar, the share of the hole in the whole update (all batches and processes).
 
     Returns:
         A scalar.

@@ -5,7 +5,6 @@ import math
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.optim.lr_scheduler import LambdaLR
 
 from training.config import TrainingConfig
 
@@ -26,14 +25,14 @@ class ScheduledAdam:
         self.accelerator = accelerator
         self.parameters = parameters
         self.max_grad_norm = config.max_grad_norm
+        self.config = config
+        self.full_rate = learning_rate
         betas = (config.adam_beta1, config.adam_beta2)
-        adam = torch.optim.Adam(parameters, lr=learning_rate, betas=betas)
-        # Not prepared: accelerate's scheduler would step once per process.
-        self.schedule = LambdaLR(adam, lambda step: learning_rate_factor(step, config))
-        self.optimizer = accelerator.prepare_optimizer(adam)
+        self.optimizer = accelerator.prepare_optimizer(torch.optim.Adam(parameters, lr=learning_rate, betas=betas))
+        self.go_to(0)
 
-    def update(self, loss: Tensor) -> None:
-        """Backward and, on the last batch of an accumulation, a step."""
+    def update(self, loss: Tensor, minutes: float = 0) -> None:
+        """Backward and, on the last batch of an accumulation, a step, `minutes` after the start of the run."""
         self.accelerator.backward(loss)
         if self.accelerator.sync_gradients and self.max_grad_norm is not None:
             # accelerate's own clipping would unscale the gradients of the other optimizer too (fp16).
@@ -42,7 +41,7 @@ class ScheduledAdam:
         self.optimizer.step()
         self.optimizer.zero_grad()
         if self.accelerator.sync_gradients:
-            self.schedule.step()
+            self.go_to(self.step + 1, minutes)
 
     @property
     def learning_rate(self) -> float:
@@ -60,17 +59,17 @@ class ScheduledAdam:
             moments |= {f"{number}.{name}": tensor for name, tensor in state.items()}
         return moments
 
-    def go_to(self, step: int) -> None:
-        """Sets the learning rate to its value after `step` updates."""
-        self.schedule.last_epoch = step
-        for group, rate, factor in zip(
-            self.optimizer.param_groups, self.schedule.base_lrs, self.schedule.lr_lambdas, strict=True
-        ):
-            group["lr"] = rate * factor(step)
+    def go_to(self, step: int, minutes: float = 0) -> None:
+        """Sets the learning rate to its value after `step` updates and `minutes`."""
+        self.step = step
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.full_rate * learning_rate_factor(step, minutes, self.config)
 
 
-def learning_rate_factor(step: int, config: TrainingConfig) -> float:
-    """What the learning rate is multiplied by after `step` updates."""
-    if config.lr_scheduler == "cosine" and config.max_train_steps is not None:
-        return (1 + math.cos(math.pi * min(1, step / config.max_train_steps))) / 2
+def learning_rate_factor(step: int, minutes: float, config: TrainingConfig) -> float:
+    """What the learning rate is multiplied by after `step` updates and `minutes`."""
+    if config.lr_scheduler == "cosine":  # along the run's length: that of the two limits which it reaches first
+        by_steps = 0 if config.max_train_steps is None else step / config.max_train_steps
+        by_minutes = 0 if config.max_train_minutes is None else minutes / config.max_train_minutes
+        return (1 + math.cos(math.pi * min(1, max(by_steps, by_minutes)))) / 2
     return 1.0 if config.lr_drop_step is None or step < config.lr_drop_step else 0.1

@@ -12,8 +12,15 @@ from edgeconnect_hf.colours import match_colours
 from edgeconnect_hf.models import blend
 from training import losses
 from training.config import TrainingConfig
-from training.evaluation.metrics import edge_precision_recall, psnr
-from training.vgg import PERCEPTUAL_LAYERS, STYLE_LAYERS
+from training.evaluation.metrics import (
+    DISTANCE_LAYERS,
+    edge_f1,
+    edge_precision_recall,
+    feature_distance,
+    line_figures,
+    psnr,
+)
+from training.vgg import PERCEPTUAL_LAYERS, STYLE_LAYERS, VGG19Features
 
 Tensors = Mapping[str, Tensor]
 
@@ -22,8 +29,8 @@ class EdgeStage:
     """Trains G1 against D1 by the adversarial and the feature matching loss (the paper's section 3.1).
 
     A loss of weight 0 is not computed; without adversarial and feature matching loss there is no discriminator.
-    Every stage names the networks it trains and has the same five methods. For each batch, `predict` and
-    `discriminator_terms` are called, then, after the discriminator's update, `generator_terms`; `metrics` and
+    Every stage names the networks it trains and has the same six methods. For each batch, `predict` and
+    `discriminator_terms` are called, then, after the discriminator's update, `generator_terms`; `metrics`, `scores` and
     `grid_columns` describe the result.
 
     Args:
@@ -70,7 +77,7 @@ class EdgeStage:
 
         Args:
             batch, predicted (`Mapping[str, torch.Tensor]`): argument and result of `predict`.
-            mask_mean (`torch.Tensor`): a scalar, the share of the hole in the global batch (all processes).
+            mask_mean (`torch.Tensor`): a scalar, the share of the hole in the whole update (all batches and processes).
         """
         edges, pred_edges = batch["edges"], predicted["pred_edges"]
         terms: dict[str, Tensor] = {}
@@ -83,9 +90,13 @@ class EdgeStage:
         return terms
 
     def metrics(self, batch: Tensors, predicted: Tensors) -> dict[str, float]:
-        """Precision and recall of the lines in the hole."""
-        precision, recall = edge_precision_recall(batch["edges"], predicted["pred_edges"], batch["mask"])
-        return {"precision": precision.item(), "recall": recall.item()}
+        """Of the lines in the hole: `precision`, `recall` and `line_figures`."""
+        return edge_metrics(batch, predicted)
+
+    def scores(self, batch: Tensors, predicted: Tensors) -> dict[str, float]:
+        """What a validation measures: the metrics and, for the best weights, `f1` within two pixels."""
+        f1 = edge_f1(batch["edges"], predicted["pred_edges"], batch["mask"])
+        return {**self.metrics(batch, predicted), "f1": f1}
 
     def grid_columns(self, batch: Tensors, predicted: Tensors) -> list[Tensor]:
         """Columns of the validation grid: masked image, known lines, prediction, composition, truth."""
@@ -180,6 +191,16 @@ class CompletionStage:
         """PSNR of the composition, in decibels."""
         return {"psnr": psnr(batch["image"], predicted["comp_image"]).item()}
 
+    def scores(self, batch: Tensors, predicted: Tensors) -> dict[str, float]:
+        """What a validation measures: the metrics and, where there is a VGG19, `feature_distance`."""
+        scores = self.metrics(batch, predicted)
+        vgg = self.networks.get("vgg")
+        if isinstance(vgg, VGG19Features) and set(DISTANCE_LAYERS) <= vgg.layers.keys():
+            pairs = zip(batch["image"], predicted["comp_image"], strict=True)  # one by one: the features are large
+            distances = [feature_distance(*(vgg(image[None], DISTANCE_LAYERS) for image in pair)) for pair in pairs]
+            scores["feature_distance"] = sum(distances) / len(distances)
+        return scores
+
     def grid_columns(self, batch: Tensors, predicted: Tensors) -> list[Tensor]:
         """Columns of the validation grid: masked image, lines, prediction, composition, truth."""
         return [
@@ -233,9 +254,8 @@ class JointStage(CompletionStage):
         return terms
 
     def metrics(self, batch: Tensors, predicted: Tensors) -> dict[str, float]:
-        """PSNR of the composition; precision and recall of the lines in the hole."""
-        precision, recall = edge_precision_recall(batch["edges"], predicted["pred_edges"], batch["mask"])
-        return {**super().metrics(batch, predicted), "precision": precision.item(), "recall": recall.item()}
+        """PSNR of the composition, and the metrics of the lines; see `EdgeStage`."""
+        return {**super().metrics(batch, predicted), **edge_metrics(batch, predicted)}
 
 
 Stage: TypeAlias = EdgeStage | CompletionStage
@@ -263,6 +283,13 @@ def compose_edges(pred_edges: Tensor, batch: Tensors) -> Tensor:
 def mix_edges(comp_edges: Tensor, batch: Tensors) -> Tensor:
     """The true lines for the samples of `from_true_edges`, `comp_edges` for the others, `[N,1,H,W]`."""
     return blend(comp_edges, batch["edges"], batch["from_true_edges"])
+
+
+def edge_metrics(batch: Tensors, predicted: Tensors) -> dict[str, float]:
+    """Of the lines in the hole: `precision`, `recall` and `line_figures`."""
+    precision, recall = edge_precision_recall(batch["edges"], predicted["pred_edges"], batch["mask"])
+    figures = line_figures(predicted["pred_edges"], batch["mask"])
+    return {"precision": precision.item(), "recall": recall.item(), **figures}
 
 
 def discriminator_term(discriminator: nn.Module, real: Tensor, fake: Tensor, form: losses.AdversarialForm) -> Tensor:

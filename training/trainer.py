@@ -5,7 +5,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator, Iterable, Mapping
 from pathlib import Path
 
 import torch
@@ -24,6 +24,7 @@ from training.optimizer import ScheduledAdam
 from training.publish import push, write_card
 from training.stages import STAGES
 from training.termination import TerminationRequest
+from training.validation import Validation
 
 logger = logging.getLogger(__name__)
 
@@ -88,60 +89,86 @@ class Trainer:
         config, progress = self.config, self.progress
         last_step = math.inf if config.max_train_steps is None else config.max_train_steps
         last_minute = math.inf if config.max_train_minutes is None else config.max_train_minutes
-        start = time.monotonic() - 60 * progress.minutes
-        terminated, out_of_time = False, progress.minutes >= last_minute
-        while progress.global_step < last_step and not (terminated or out_of_time):
+        checkpoint_minutes = math.inf if config.checkpointing_minutes is None else config.checkpointing_minutes
+        start, saved_minutes = time.monotonic() - 60 * progress.minutes, progress.minutes
+        terminated = False
+        while progress.global_step < last_step and progress.minutes < last_minute and not terminated:
             batch, predicted, terms = self._update()
-            progress.minutes = (time.monotonic() - start) / 60
-            stop = self.termination.is_received
-            losses, terminated, out_of_time = self._agree(terms, stop, progress.minutes >= last_minute)
+            minutes = (time.monotonic() - start) / 60
+            losses = self._average({**terms, "minutes": minutes, "terminated": self.termination.is_received})
+            progress.minutes, terminated = losses.pop("minutes"), losses.pop("terminated") > 0
             self._check_finite(losses)
-            self.logs.advance()
+            self.logs.advance(losses)
             if progress.global_step % config.logging_steps == 0:
-                learning_rate = self.generator_optimizer.learning_rate
-                self.logs.log_update({**losses, **self.stage.metrics(batch, predicted)}, learning_rate)
+                metrics = self._average(self.stage.metrics(batch, predicted))
+                self.logs.log_update(metrics, self.generator_optimizer.learning_rate)
             if progress.global_step % config.validation_steps == 0:
                 self._validate()
-            if progress.global_step % config.checkpointing_steps == 0:
+            is_due = progress.minutes - saved_minutes >= checkpoint_minutes
+            if is_due or progress.global_step % config.checkpointing_steps == 0:
                 self._save_checkpoint()
+                saved_minutes = progress.minutes
         self._save_checkpoint()
-        if not terminated and progress.global_step % config.validation_steps:  # else it has just been done
+        if not terminated:
             self._validate()
         return not terminated
 
     def _update(self) -> tuple[Batch, dict[str, Tensor], dict[str, Tensor]]:
         """One update of the discriminators, then one of the generators.
 
+        Several batches to accumulate do what one large batch does: the updated discriminators judge all of them, and
+        each spectral norm takes one step of its power iteration. To save memory, they are predicted anew for phase 2.
+
         Returns:
-            The batch, the prediction, and the losses of both sides by name (of the last batch, when accumulating).
+            The samples, the predictions, and the losses of both sides by name.
         """
-        for _ in range(self.accelerator.gradient_accumulation_steps):  # `accelerate launch` may override the setting
-            batch = next(self.batches)
-            mask_mean = self.accelerator.reduce(batch["mask"].mean(), "mean")  # over all processes
-            with self.accelerator.accumulate(*self.trained.values()):
-                predicted = self.stage.predict(batch)
-                # Phase 1: the discriminators, on the detached prediction.
-                discriminator_terms = self.stage.discriminator_terms(batch, predicted)
-                if self.discriminator_optimizer is not None:
-                    self.discriminator_optimizer.update(torch.stack([*discriminator_terms.values()]).sum())
-                # Phase 2: the generators, judged by the updated discriminators.
-                generator_terms = self.stage.generator_terms(batch, predicted, mask_mean)
+        count = self.accelerator.gradient_accumulation_steps  # `accelerate launch` may override the setting
+        batches = [next(self.batches) for _ in range(count)]
+        shares = torch.stack([batch["mask"].mean() for batch in batches])
+        mask_mean = self.accelerator.reduce(shares.mean(), "mean")  # over all processes
+        has_judges = self.discriminator_optimizer is not None
+        predictions: list[dict[str, Tensor]] = []
+        terms: list[dict[str, Tensor]] = [{} for _ in batches]
+        # Phase 1: the discriminators, on the detached predictions.
+        if self.discriminator_optimizer is not None:
+            for number, batch in enumerate(batches):
+                self._set_training(number == 0)
+                with self.accelerator.accumulate(*(self.trained[name] for name in self.stage.discriminators)):
+                    with torch.set_grad_enabled(count == 1):
+                        predictions.append(self.stage.predict(batch))
+                    terms[number] |= self.stage.discriminator_terms(batch, predictions[number])
+                    loss = torch.stack([*terms[number].values()]).sum()
+                    self.discriminator_optimizer.update(loss, self.progress.minutes)
+        # Phase 2: the generators, judged by the updated discriminators.
+        for number, batch in enumerate(batches):
+            self._set_training(number == 0 and not (has_judges and count > 1))
+            with self.accelerator.accumulate(*(self.trained[name] for name in self.stage.generators)):
+                if count > 1 or not has_judges:
+                    predictions[number : number + 1] = [self.stage.predict(batch)]
+                generator_terms = self.stage.generator_terms(batch, predictions[number], mask_mean)
                 weighted = [self.stage.weights[name] * term for name, term in generator_terms.items()]
-                self.generator_optimizer.update(torch.stack(weighted).sum())
-            self.progress.samples += self.config.train_batch_size * self.accelerator.num_processes
+                self.generator_optimizer.update(torch.stack(weighted).sum(), self.progress.minutes)
+            terms[number] = {name: term.detach() for name, term in {**generator_terms, **terms[number]}.items()}
+            predictions[number] = {name: tensor.detach() for name, tensor in predictions[number].items()}
+        self._set_training(True)
         if self.ema is not None:
             self.ema.step(self.generator_optimizer.parameters)
+        self.progress.samples += count * self.config.train_batch_size * self.accelerator.num_processes
         self.progress.global_step += 1
-        return batch, predicted, {**generator_terms, **discriminator_terms}
+        means = {name: torch.stack([each[name] for each in terms]).mean() for name in terms[0]}
+        return join_batches(batches), join_batches(predictions), means
 
-    def _agree(
-        self, terms: dict[str, Tensor], terminated: bool, out_of_time: bool
-    ) -> tuple[dict[str, float], bool, bool]:
-        """The losses averaged over all processes, and whether any process is terminated or out of time."""
-        flags = torch.tensor([terminated, out_of_time], device=self.accelerator.device)
-        mine = torch.stack([*(term.detach().float() for term in terms.values()), *flags])
-        *losses, terminated_share, out_of_time_share = self.accelerator.reduce(mine, "mean").tolist()
-        return dict(zip(terms, losses, strict=True)), terminated_share > 0, out_of_time_share > 0
+    def _set_training(self, is_training: bool) -> None:
+        """The mode of the trained networks, which decides whether their spectral norms take a step."""
+        for network in self.trained.values():
+            network.train(is_training)
+
+    def _average(self, values: Mapping[str, Tensor | float]) -> dict[str, float]:
+        """The means of `values` over all processes."""
+        mine = torch.stack(
+            [torch.as_tensor(value).to(self.accelerator.device, torch.float32) for value in values.values()]
+        )
+        return dict(zip(values, self.accelerator.reduce(mine, "mean").tolist(), strict=True))
 
     def _is_terminated(self) -> bool:
         """Whether any process has received SIGTERM."""
@@ -158,15 +185,10 @@ class Trainer:
                 "A smaller learning rate, `max_grad_norm`, or bf16 instead of fp16 may help."
             )
 
-    @torch.no_grad()
     def _validate(self) -> None:
-        """Writes and logs what the weights to be published make of the validation images. On the main process."""
-        if not self.accelerator.is_main_process:
-            return
-        stage = STAGES[self.config.stage](self.networks, self.config)  # bare networks need no other process
-        with published_weights(self.generators, self.ema):
-            predictions = [stage.predict(batch) for batch in self.validation_batches]
-        self.logs.log_validation(join_batches(self.validation_batches), join_batches(predictions), stage)
+        """Measures the weights to be published, on the main process."""
+        if self.validation is not None:
+            self.validation.run(self.progress.global_step)
 
     def _save_checkpoint(self) -> None:
         """Writes `checkpoint-N` unless it has just been written. Called by all processes."""
@@ -178,10 +200,8 @@ class Trainer:
         self.saved_step = self.progress.global_step
 
     def _save_result(self) -> None:
-        """Writes the pipeline folder and its card."""
-        if self.accelerator.is_main_process:
-            with published_weights(self.generators, self.ema):
-                save_networks(self.networks, self.output_dir, match_colours=bool(self.config.match_colours))
+        """Writes the card and the pipeline folder, whose model_index.json marks the run as finished."""
+        if self.validation is not None:
             progress = self.progress
             write_card(
                 self.output_dir,
@@ -191,6 +211,9 @@ class Trainer:
                 minutes=progress.minutes,
                 logged=progress.logged,
             )
+            with published_weights(self.generators, self.ema):
+                save_networks(self.networks, self.output_dir, match_colours=bool(self.config.match_colours))
+            self.validation.say_best()
         self.accelerator.wait_for_everyone()  # the next stage reads it
 
     # Setting up.
@@ -237,20 +260,22 @@ class Trainer:
             self.state.read(checkpoint)
             logger.info("Continuing from %s.", checkpoint)
         self.saved_step = None if checkpoint is None else self.progress.global_step
-        if self.accelerator.is_main_process:
-            self.output_dir.mkdir(parents=True, exist_ok=True)
-            remove_partial(self.output_dir)
 
-        # 3. Data, from where the checkpoint left off; logs.
+        # 3. Data, from where the checkpoint left off; logs. The folder is made once nothing is missing.
         processes, index = self.accelerator.num_processes, self.accelerator.process_index
         device, samples = self.accelerator.device, self.progress.samples
         self.batches = self._place(make_train_loader(config, processes, index, samples, device=device))
-        self.validation_batches: list[Batch] = []
+        self.logs = Logs(self.accelerator, config, self.progress)
+        self.validation: Validation | None = None
         if self.accelerator.is_main_process:
-            self.validation_batches = [*self._place(make_validation_batches(config))]
+            samples_to_validate = [*self._place(make_validation_batches(config))]
+            self.output_dir.mkdir(parents=True, exist_ok=True)
+            remove_partial(self.output_dir)
+            self.validation = Validation(
+                config, self.networks, self.ema, samples_to_validate, self.logs, is_resumed=checkpoint is not None
+            )
             repeatable = dataclasses.replace(config, resume_from_checkpoint=None)
             save_config(repeatable, self.output_dir / "training_config.yaml")
-        self.logs = Logs(self.accelerator, config, self.progress)
 
     def _place(self, batches: Iterable[Batch]) -> Generator[Batch, None, None]:
         """`batches` on the device, in the networks' memory format."""
@@ -275,4 +300,6 @@ def _make_accelerator(config: TrainingConfig) -> Accelerator:
             f"{os.environ['WORLD_SIZE']} processes were started, but accelerate found {accelerator.num_processes}; "
             "on a machine without a GPU, set ACCELERATE_USE_CPU=true."
         )
+    if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
+        raise ValueError("`mixed_precision` is 'fp16', which needs a GPU: expected no or, where it is fast, bf16.")
     return accelerator

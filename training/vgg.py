@@ -54,7 +54,7 @@ class VGG19Features(nn.Module):
                     break
                 between.append(_conv(state[f"features.{index}.weight"], state[f"features.{index}.bias"]))
             else:
-                between.append(nn.ReLU() if name.startswith("relu") else nn.MaxPool2d(2))
+                between.append(nn.ReLU(inplace=True) if name.startswith("relu") else nn.MaxPool2d(2))
             if name in wanted:
                 self.layers[name] = nn.Sequential(*between)
                 between = []
@@ -114,7 +114,8 @@ def load_vgg(weights: str, normalize: bool) -> VGG19Features:
             path = Path(hf_hub_download(weights, "model.safetensors"))
         except (OSError, ValueError) as error:  # the Hub's message names neither the setting nor files
             raise FileNotFoundError(
-                f"`vgg_weights` is {weights!r}, which is neither a local file nor a model on the Hub: {error}"
+                f"`vgg_weights` is {weights!r}, which is neither a local file nor a model on the Hub: {error} To train "
+                "without VGG19, set the weights of the perceptual and the style loss to 0."
             ) from error
     try:
         state = load_file(path)

@@ -49,7 +49,7 @@ class Progress:
 class RunState:
     """The live state of a run, written to a checkpoint and read back.
 
-    Learning rates and the warm-up of the moving average are not part of it: settings and `global_step` give them.
+    Learning rates and the warm-up of the moving average are not part of it: settings and progress give them.
 
     Args:
         accelerator (`Accelerator`): of the run.
@@ -122,7 +122,7 @@ class RunState:
             for key, tensor in read_tensors(checkpoint / f"{name}.safetensors", tensors).items():
                 tensors[key].copy_(tensor)
         for optimizer in self.optimizers.values():
-            optimizer.go_to(self.progress.global_step)
+            optimizer.go_to(self.progress.global_step, self.progress.minutes)
         if self.ema is not None:
             self.ema.optimization_step = self.progress.global_step
         scaler = self.accelerator.scaler
@@ -155,8 +155,9 @@ class RunState:
         expected = {"state.json", "random_0.json", *(f"{name}.safetensors" for name in self.tensors())}
         if found != expected:
             raise ValueError(
-                f"{str(checkpoint)!r} is of a run with another `use_ema` than {self.ema is not None}, or with losses "
-                f"that need another discriminator: it holds {sorted(found)}, expected {sorted(expected)}."
+                f"{str(checkpoint)!r} is of a run of another `stage`, of a run with another `use_ema` than "
+                f"{self.ema is not None}, or with losses that need another discriminator: it holds {sorted(found)}, "
+                f"expected {sorted(expected)}. It stays as it is."
             )
         return files
 

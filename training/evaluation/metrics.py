@@ -128,6 +128,47 @@ def edge_precision_recall(edges: Tensor, pred_edges: Tensor, mask: Tensor) -> tu
     return hits / drawn.clamp(min=1), hits / true.clamp(min=1)
 
 
+def edge_f1(edges: Tensor, pred_edges: Tensor, mask: Tensor, within: int = 2) -> float:
+    """F1 of the lines drawn in the hole, where a pixel off by at most `within` counts; a pixel is a line above 0.5.
+
+    Precision is the share of the drawn pixels near a true one, recall that of the true pixels near a drawn one, over
+    all images together.
+
+    Args:
+        edges, pred_edges, mask (`torch.Tensor`): `[N,1,H,W]` in [0,1]; 1 in the mask marks the hole.
+        within (`int`): pixels, along each axis.
+
+    Returns:
+        In [0,1]; 0 where no line is drawn or none is true.
+    """
+    true, drawn = (((lines > 0.5) & (mask > 0.5)).float() for lines in (edges, pred_edges))
+    near_true, near_drawn = (F.max_pool2d(lines, 2 * within + 1, stride=1, padding=within) for lines in (true, drawn))
+    precision = (drawn * near_true).sum() / drawn.sum().clamp(min=1)
+    recall = (true * near_drawn).sum() / true.sum().clamp(min=1)
+    return float(2 * precision * recall / (precision + recall).clamp(min=torch.finfo(torch.float32).eps))
+
+
+def line_figures(pred_edges: Tensor, mask: Tensor) -> dict[str, float]:
+    """How sure the lines in the hole are: crisp ones are near 0 or 1, a haze stays below one half.
+
+    Args:
+        pred_edges, mask (`torch.Tensor`): `[N,1,H,W]` in [0,1]; 1 in the mask marks the hole.
+
+    Returns:
+        In the hole, `line_mean` and `line_max`, the mean and the largest probability, `line_share`, the share of the
+        pixels above 0.5, and `drawn_mean`, the mean probability of those; 0 where there are none.
+    """
+    inside = pred_edges[mask > 0.5].float()
+    drawn = inside[inside > 0.5]
+    size = max(1, inside.numel())
+    return {
+        "line_mean": inside.sum().item() / size,
+        "line_max": inside.max().item() if inside.numel() else 0.0,
+        "line_share": drawn.numel() / size,
+        "drawn_mean": drawn.sum().item() / max(1, drawn.numel()),
+    }
+
+
 def count_edges(edges: Tensor, pred_edges: Tensor, mask: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Numbers of line pixels in the hole: both true and drawn, drawn, true. Arguments as in `edge_precision_recall`."""
     true, drawn = ((lines > 0.5) & (mask > 0.5) for lines in (edges, pred_edges))

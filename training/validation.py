@@ -1,0 +1,106 @@
+"""Validation on fixed images and holes, and the best weights that it has seen."""
+
+import logging
+import shutil
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import torch
+from diffusers.training_utils import EMAModel
+from torch import nn
+
+from training.checkpoints.files import read_json, write_json
+from training.config import TrainingConfig
+from training.data.loader import Batch
+from training.ema import published_weights
+from training.logs import Logs, join_batches
+from training.networks import GENERATORS, save_networks
+from training.stages import STAGES
+
+BEST = "best"  # folder of the best weights within `output_dir`
+_SCORE_FILE = "score.json"  # in it
+_SIGNS = {"feature_distance": -1, "psnr": 1, "f1": 1}  # the first that a stage has decides; -1: less is better
+
+logger = logging.getLogger(__name__)
+
+
+class Validation:
+    """Measures the weights to be published, logs what they make of fixed images, and keeps the best. On one process.
+
+    Args:
+        config (`TrainingConfig`): the run's settings.
+        networks (`Mapping[str, nn.Module]`): all networks by name, not wrapped, so that no other process is needed.
+        ema (`EMAModel`, *optional*): the moving average of the generators.
+        batches (`Sequence[Batch]`): the validation samples.
+        logs (`Logs`): of the run.
+        is_resumed (`bool`): whether the run continues, and so the best weights so far count.
+
+    Raises:
+        ValueError: the score of the best weights so far cannot be read.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        networks: Mapping[str, nn.Module],
+        ema: EMAModel | None,
+        batches: Sequence[Batch],
+        logs: Logs,
+        is_resumed: bool,
+    ):
+        self.config = config
+        self.networks = networks
+        self.stage = STAGES[config.stage](networks, config)
+        self.ema = ema
+        self.batches = batches
+        self.logs = logs
+        self.folder = Path(config.output_dir) / BEST
+        self.best: dict[str, float] = {}  # `step`, and the score by its name
+        self.last: dict[str, float] = {}
+        if is_resumed and self.folder.exists():
+            self.best = read_json(self.folder / _SCORE_FILE)
+
+    @torch.no_grad()
+    def run(self, step: int) -> None:
+        """Validates the weights after `step` updates, unless that has just been done."""
+        if step == self.last.get("step"):
+            return
+        batch = join_batches(self.batches)
+        with published_weights([self.networks[name] for name in self.stage.generators], self.ema):
+            predicted = join_batches([self.stage.predict(batch) for batch in self.batches])
+            scores = self.stage.scores(batch, predicted)
+            self.logs.log_validation(batch, predicted, self.stage, scores)
+            name = next(name for name in _SIGNS if name in scores)
+            self.last = {"step": step, name: scores[name]}
+            if name not in self.best or _SIGNS[name] * (scores[name] - self.best[name]) > 0:
+                self.best = self.last
+                self._keep()
+
+    def _keep(self) -> None:
+        """Writes the pipeline and its score to `best`; those before stay until it is whole."""
+        partial, replaced = (self.folder.with_name(f".{BEST}.{kind}") for kind in ("partial", "replaced"))
+        for leftover in (partial, replaced):
+            shutil.rmtree(leftover, ignore_errors=True)
+        generators = {name: self.networks[name] for name in GENERATORS if name in self.networks}
+        save_networks(generators, partial, match_colours=bool(self.config.match_colours))
+        write_json(partial / _SCORE_FILE, self.best)
+        if self.folder.exists():
+            self.folder.rename(replaced)
+        partial.rename(self.folder)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+    def say_best(self) -> None:
+        """Logs which weights were best, and where they are."""
+        (name,) = self.last.keys() - {"step"}
+        if self.best == self.last:
+            logger.info("The last weights are the best: validation %s %.4g.", name, self.last[name])
+        else:
+            logger.info(
+                "The weights after update %d were better than the last: validation %s %.4g, at the end %.4g. They are "
+                "in %s, a pipeline like the result.",
+                self.best["step"],
+                name,
+                self.best[name],
+                self.last[name],
+                self.folder,
+            )
