@@ -51,11 +51,11 @@ def canny(
         ValueError: an argument is of another shape, dtype or range.
     """
     gray = _checked("gray", gray, "[H,W]")
-    if mask is not None and (mask.dtype != np.bool_ or mask.shape != gray.shape):
-        raise ValueError(
-            f"`mask` must be a bool array of the size of `gray`, {list(gray.shape)}: got {mask.dtype} of the shape "
-            f"{list(mask.shape)}."
-        )
+    if mask is not None:
+        is_array = isinstance(mask, np.ndarray)
+        if not is_array or mask.dtype != np.bool_ or mask.shape != gray.shape:
+            got = f"{mask.dtype} of the shape {list(mask.shape)}" if is_array else type(mask).__name__
+            raise ValueError(f"`mask` must be a bool array of the size of `gray`, {list(gray.shape)}: got {got}.")
     check_sigma(sigma)
     known = np.ones_like(gray) if mask is None else (~mask).astype(np.float32)
     known_share = _smooth(known, sigma) if mask is not None else _share_in_frame(*gray.shape, sigma)

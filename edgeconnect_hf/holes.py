@@ -1,5 +1,6 @@
 """Holes: how they grow, and the plain ground that some of them lie on."""
 
+from numbers import Integral
 from typing import Any
 
 import cv2
@@ -12,6 +13,12 @@ _TOLERANCE = 2 / 255  # from the plane; less is the noise of rounding twice
 _FEWEST = 16  # pixels that tell a slope; any three lie on a plane
 
 Bools = npt.NDArray[np.bool_]
+
+
+def check_padding(mask_padding: int) -> None:
+    """Refuse what is no number of pixels to grow a hole by."""
+    if not (isinstance(mask_padding, Integral) and 0 <= mask_padding <= MAX_PADDING):
+        raise ValueError(f"`mask_padding` must be a whole number from 0 to {MAX_PADDING}: got {mask_padding!r}.")
 
 
 def tight(mask: Bools) -> tuple[int, int, int, int]:

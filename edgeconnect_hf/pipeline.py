@@ -15,7 +15,7 @@ from diffusers.utils.outputs import BaseOutput
 from huggingface_hub.errors import HfHubHTTPError
 
 from .edges import check_sigma
-from .holes import MAX_PADDING, check_known, grow
+from .holes import check_known, check_padding, grow
 from .models import CompletionGenerator, EdgeGenerator
 from .pictures import OUTPUT_TYPES, ImageInput, check_differ, check_one_size, read_images, read_masks
 from .session import EditSession
@@ -249,12 +249,11 @@ class EdgeConnectPipeline(DiffusionPipeline):
             if value not in expected:
                 raise ValueError(f"`{name}` must be one of {', '.join(map(repr, expected))}: got {value!r}.")
         check_sigma(sigma)
-        if not (isinstance(mask_padding, int) and 0 <= mask_padding <= MAX_PADDING):
-            raise ValueError(f"`mask_padding` must be a whole number from 0 to {MAX_PADDING}: got {mask_padding!r}.")
+        check_padding(mask_padding)
         check_differ(image, mask_image)
         pictures = read_images(image, output_type)
         check_one_size(pictures, output_type)
-        masks = [grow(mask, mask_padding) for mask in read_masks(mask_image, pictures)]
+        masks = [grow(mask, int(mask_padding)) for mask in read_masks(mask_image, pictures)]
         for picture, mask in zip(pictures, masks, strict=True):
             check_known(mask, picture.alpha)
         return EditSession(self, pictures, masks, float(sigma), strategy, output_type)

@@ -95,7 +95,7 @@ def test_canny_names_what_is_no_gray_picture(gray, said):
         canny(gray)
 
 
-@pytest.mark.parametrize("mask", [np.zeros((40, 40), np.uint8), np.zeros((40, 41), bool)])
+@pytest.mark.parametrize("mask", [np.zeros((40, 40), np.uint8), np.zeros((40, 41), bool), [[True]]])
 def test_canny_names_what_is_no_mask(mask):
     with pytest.raises(ValueError, match=r"`mask` must be a bool array of the size of `gray`, \[40, 40\]: got"):
         canny(step(), mask)

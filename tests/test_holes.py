@@ -200,7 +200,7 @@ def test_a_gray_photo_stored_as_rgb_stays_gray(tiny_pipeline, photo, mask):
 
 def test_mask_padding_is_a_larger_mask(tiny_pipeline, photo, hole):
     grown = Image.fromarray(grow(np.asarray(hole) > 0, 3))
-    padded, larger = tiny_pipeline(photo, hole, mask_padding=3), tiny_pipeline(photo, grown)
+    padded, larger = tiny_pipeline(photo, hole, mask_padding=np.int64(3)), tiny_pipeline(photo, grown)
     assert padded.images[0].tobytes() == larger.images[0].tobytes()
     assert padded.edges[0].tobytes() == larger.edges[0].tobytes()
     edges = tiny_pipeline.generate_edges(photo, hole, mask_padding=3)
