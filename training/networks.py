@@ -30,10 +30,7 @@ def inherit_settings(config: TrainingConfig) -> TrainingConfig:
         return config
     is_matched = False
     if config.pretrained_model_name_or_path is not None:
-        folder = _find(config.pretrained_model_name_or_path)
-        if (folder / EdgeConnectPipeline.config_name).is_file():  # if not, `make_networks` says so
-            pipeline_config = cast(dict[str, Any], EdgeConnectPipeline.load_config(folder))
-            is_matched = pipeline_config.get("match_colours", False)
+        is_matched = _load_index(config.pretrained_model_name_or_path).get("match_colours", False)
     return dataclasses.replace(config, match_colours=is_matched)
 
 
@@ -58,8 +55,8 @@ def find_generators(model: str | None) -> set[str]:
     """
     if model is None:
         return set()
-    pipeline_config = cast(dict[str, Any], EdgeConnectPipeline.load_config(_find(model)))
-    return {name for name in GENERATORS if any(pipeline_config.get(name) or ())}
+    index = _load_index(model)
+    return {name for name in GENERATORS if any(index.get(name) or ())}
 
 
 def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str, nn.Module]:
@@ -123,8 +120,13 @@ def _load(model: str) -> dict[str, nn.Module]:
         ValueError: there is no such model, or its weights cannot be used.
     """
     folder = _find(model)
-    pipeline = EdgeConnectPipeline.from_pretrained(folder)
+    try:
+        pipeline = EdgeConnectPipeline.from_pretrained(folder)
+    except (OSError, ValueError, RuntimeError) as error:  # a torn or foreign file
+        raise _unusable(model, error) from error
     networks = {name: getattr(pipeline, name) for name in GENERATORS if getattr(pipeline, name) is not None}
+    if not networks:
+        raise ValueError(f"`pretrained_model_name_or_path` is {model!r}, which holds none of {', '.join(GENERATORS)}.")
     for name, network in networks.items():
         bad = [weight for weight, tensor in network.state_dict().items() if not torch.isfinite(tensor).all()]
         if bad:
@@ -138,6 +140,19 @@ def _load(model: str) -> dict[str, nn.Module]:
         if found is not None:
             networks[name] = load_discriminator(found, in_channels)
     return networks
+
+
+def _load_index(model: str) -> dict[str, Any]:
+    """The content of a pipeline's model_index.json."""
+    try:
+        return cast(dict[str, Any], EdgeConnectPipeline.load_config(_find(model)))
+    except OSError as error:
+        raise _unusable(model, error) from error
+
+
+def _unusable(model: str, error: Exception) -> ValueError:
+    reason = " ".join(str(error).split())
+    return ValueError(f"`pretrained_model_name_or_path` is {model!r}, which is not a whole pipeline folder: {reason}")
 
 
 def _find(model: str) -> Path:

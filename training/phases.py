@@ -10,6 +10,7 @@ from edgeconnect_hf import EdgeConnectPipeline
 from edgeconnect_hf.hub.card import VALIDATION_GRID
 from training.checkpoints.folders import choose_checkpoint, find_checkpoints
 from training.config import Stage, TrainingConfig
+from training.data.rows import load_rows
 from training.networks import DISCRIMINATORS, GENERATORS, find_generators, needed_generators, needs_vgg
 from training.vgg import load_vgg
 
@@ -85,7 +86,7 @@ def check_runs(runs: Sequence[Run]) -> None:
     """Finds out before the first run whether a later one could not begin.
 
     Raises:
-        ValueError: a run needs a generator that no run before it gives.
+        ValueError: a run needs a generator that no run before it gives, or its data set cannot be loaded.
         FileExistsError: a run's folder holds checkpoints, and `resume_from_checkpoint` is not given.
         FileNotFoundError: a run needs VGG19's weights, and there are none.
     """
@@ -100,6 +101,8 @@ def check_runs(runs: Sequence[Run]) -> None:
         held |= _TRAINED[config.stage]
         if config.resume_from_checkpoint is None:
             choose_checkpoint(run.folder, None)
+        if run is not runs[0]:  # whose trainer follows at once
+            load_rows(config, config.split)
     for weights in {run.config.vgg_weights for run in runs if needs_vgg(run.config)}:
         load_vgg(weights, normalize=False)
 

@@ -3,14 +3,17 @@
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 if __name__ == "__main__":  # run as a script: its siblings are imported as `training.…`, from anywhere
     sys.path[0] = str(Path(__file__).resolve().parents[1])
 
 from accelerate import PartialState
+from safetensors import SafetensorError
 
 from edgeconnect_hf.hub import PushError
+from training.checkpoints.folders import find_latest
 from training.config import TrainingConfig
 from training.flags import parse_training_config
 from training.phases import check_runs, copy_result, plan_runs
@@ -48,6 +51,16 @@ def train(*phases: TrainingConfig) -> None:
         logger.info("The result of the last phase is in %s.", output_dir)
 
 
+def _what_stays(error: Exception, phases: Sequence[TrainingConfig]) -> str:
+    """For an error of the system, as a full disk: what a run has written and keeps."""
+    if isinstance(error, OSError) and error.errno is None:  # one of ours, whose message says all
+        return ""
+    written = [checkpoint for run in plan_runs(phases) if (checkpoint := find_latest(run.folder)) is not None]
+    if not written:
+        return ". No checkpoint has been written yet."
+    return f". {written[-1]} is whole: continue from it with `--resume_from_checkpoint latest`."
+
+
 def main() -> None:
     """The command line: reads the settings and trains; an error ends it with a message and status 1."""
     phases = parse_training_config()
@@ -56,8 +69,10 @@ def main() -> None:
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # it logs every file of a checkpoint
     try:
         train(*phases)
-    except (ValueError, FileExistsError, FileNotFoundError, NonFiniteError, PushError) as error:
+    except (ValueError, NonFiniteError, PushError) as error:
         raise SystemExit(f"{type(error).__name__}: {error}") from error
+    except (OSError, SafetensorError) as error:
+        raise SystemExit(f"{type(error).__name__}: {error}{_what_stays(error, phases)}") from error
     finally:
         PartialState().destroy_process_group()
 

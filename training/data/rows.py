@@ -32,7 +32,7 @@ def load_rows(config: DataConfig, split: str) -> Rows:
         rows = datasets.load_dataset(
             config.dataset_name, config.dataset_config_name, split=split, streaming=config.streaming
         )
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: it is a script, which `datasets` does not run
         raise ValueError(
             f"`dataset_name` {config.dataset_name!r}, split {split!r}, cannot be loaded: {error}"
         ) from error
