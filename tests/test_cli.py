@@ -2,10 +2,11 @@
 
 # ruff: noqa: F811  # fixtures are imported, and named as arguments
 
+import errno
 import json
+import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -80,6 +81,63 @@ def test_resize_mask(run, files):
         "(`--resize-mask` scales it).\n"
     )
     assert run("inpaint", "photo.png", "small.png", "-o", "out.png", "--resize-mask")[0] == 0
+    with Image.open(files / "small.png") as mask:
+        known = np.asarray(mask.resize((96, 72), Image.Resampling.NEAREST)) < 128
+    assert np.array_equal(pixels(files / "photo.png")[known], pixels(files / "out.png")[known])
+
+
+TURNED = (
+    ", which is turned by 90 degrees. Photos are turned upright as their EXIF orientation says: turn this file as "
+    "well, or remove the photo's orientation."
+)
+
+
+@pytest.mark.parametrize(
+    ("argument", "size", "says"),
+    [
+        ("mask_image", (48, 36), " (`--resize-mask` scales it)."),
+        ("mask_image", (47, 35), None),  # rounded: 0.7 %
+        ("mask_image", (48, 40), ", of other proportions, which `--resize-mask` does not scale."),
+        ("mask_image", (72, 96), TURNED),
+        ("mask_image", (36, 48), TURNED),
+        ("--edges", (48, 36), "."),
+        ("--edge-hints", (72, 96), TURNED),
+        ("--known-edges", (48, 40), "."),
+    ],
+)
+def test_masks_of_the_same_proportions_are_scaled_and_nothing_else(run, files, argument, size, says):
+    Image.open(files / "mask.png").resize(size, Image.Resampling.NEAREST).save(files / "other.png")
+    paths = ("photo.png", "other.png") if argument == "mask_image" else ("photo.png", "mask.png", argument, "other.png")
+    resized = () if says == " (`--resize-mask` scales it)." else ("--resize-mask",)
+    code, _, err = run("inpaint", *paths, "-o", "out.png", *resized)
+    width, height = size
+    expected = f"edgeconnect: error: `{argument}` must have the size of `image`, 96x72: got {width}x{height}{says}\n"
+    assert (code, err) == ((0, "") if says is None else (2, expected))
+
+
+def test_photo_and_mask_are_different_files_under_any_name(run, files):
+    os.link(files / "mask.png", files / "hard.png")
+    os.symlink("photo.png", files / "link.png")
+    (files / "photos").mkdir()
+    os.link(files / "photo.png", files / "photos/a.png")
+    os.symlink("photos", files / "linked")
+    different = "must be different files or folders"
+    for arguments, says in (
+        (("photo.png", "photo.png"), f"`mask_image` and `image` {different}: got 'photo.png' and 'photo.png', which"),
+        (("photo.png", "link.png"), "'link.png' and 'photo.png', which are the same."),
+        (("photo.png", "mask.png", "--edges", "link.png"), "`--edges` and `image`"),
+        (("photo.png", "mask.png", "--edge-hints", "hard.png"), "`--edge-hints` and `mask_image`"),
+        (("photos", "linked"), "'linked' and 'photos', which are the same."),
+    ):
+        code, _, err = run("inpaint", *arguments, "-o", "out.png" if "photo.png" in arguments else "out")
+        assert code == 2
+        assert says in err
+    code, _, err = run("inpaint", "photos", "photo.png", "-o", "out")
+    assert code == 1
+    assert f"photos/a.png: `mask_image` and `image` {different}" in err
+    lines = ("--known-edges", "lines.png", "--edge-hints", "lines.png")
+    Image.new("L", (96, 72)).save(files / "lines.png")
+    assert run("inpaint", "photo.png", "mask.png", "-o", "out.png", *lines)[0] == 0
 
 
 def test_empty_mask_gives_the_picture_back_with_a_warning(run, files, photo):
@@ -227,13 +285,17 @@ def test_weights_of_other_shapes_are_blamed_on_the_model(run, files, tiny_pipeli
 def test_a_failed_write_leaves_the_old_file(run, files, monkeypatch):
     (files / "out.png").write_bytes(b"old")
 
-    def fail(image, path, **options):
-        Path(path).write_bytes(b"half")
-        raise OSError("No space left on device")
+    save = Image.Image.save
+
+    def fail(image, file, *format, **options):
+        if image.size == (1, 1):  # a trial of the options
+            return save(image, file, *format, **options)
+        file.write(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", fail)
     code, _, err = run(*INPAINT)
-    assert (code, err) == (2, "edgeconnect: error: No space left on device\n")
+    assert (code, err) == (2, "edgeconnect: error: `out.png` cannot be written: No space left on device.\n")
     assert (files / "out.png").read_bytes() == b"old"
     assert names(files) == ["mask.png", "out.png", "photo.png"]
 

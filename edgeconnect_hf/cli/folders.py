@@ -4,6 +4,7 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 
 from PIL import Image
@@ -12,6 +13,7 @@ from .jobs import Job, check_paths_differ, listed
 
 # Pillow names these, but cannot decode them.
 _NOT_DECODED = ("BUFR", "GRIB", "HDF5", "MPEG")
+_HEIC = (".heic", ".heif", ".hif")
 
 
 @dataclass
@@ -105,13 +107,9 @@ def _walk(folder: Path, recursive: bool, elsewhere: set[Path]) -> Iterator[Path]
 
 def _picture_endings() -> set[str]:
     """The file name endings of what can be read: Pillow's list has formats that it only writes, as PDF."""
-    from .. import pictures  # noqa: F401  # may register more formats; imports torch, which `--help` does not need
-
-    return {
-        ending
-        for ending, name in Image.registered_extensions().items()
-        if name in Image.OPEN and name not in _NOT_DECODED
-    }
+    formats = Image.registered_extensions()
+    endings = {ending for ending, name in formats.items() if name in Image.OPEN and name not in _NOT_DECODED}
+    return endings.union(_HEIC) if find_spec("pillow_heif") else endings
 
 
 def _key(place: Path) -> str:
@@ -123,9 +121,11 @@ def _say_unread(listing: _Listing, recursive: bool) -> list[str]:
     for path in listing.unread:
         kind = "folder" if path.is_dir() else path.suffix.lower() or "no ending"
         kinds[kind].append(path.relative_to(listing.folder))
-    cure = "" if recursive else "; `--recursive` reads them"
+    cures = dict.fromkeys((*_HEIC, ".avif"), " (pip install 'edgeconnect-hf[heif]' reads them)")
+    if not recursive:
+        cures["folder"] = " (`--recursive` reads them)"
     return [
-        f"not read in {listing.folder}: {len(paths)} of kind {kind}{cure if kind == 'folder' else ''}: {listed(paths)}"
+        f"not read in {listing.folder}: {len(paths)} of kind {kind}{cures.get(kind, '')}: {listed(paths)}"
         for kind, paths in sorted(kinds.items())
     ]
 

@@ -44,8 +44,12 @@ def run_edges(args: argparse.Namespace) -> int:
 
 
 def _run(args: argparse.Namespace, work: _Work) -> int:
+    from ..holes import MAX_PADDING
+
     inputs = _given(args, "image", "mask_image", "--edges", "--known-edges", "--edge-hints")
     outputs = _given(args, "--output", "--save-edges")
+    if not 0 <= args.grow <= MAX_PADDING:
+        raise ValueError(f"`--grow` must be 0 to {MAX_PADDING} pixels: got {args.grow}.")
     _check_streams(args, inputs, outputs)
     check_inputs_differ(inputs)
     model = Model(args.model, args.device, args.dtype)
@@ -109,9 +113,10 @@ def _run_job(job: Job, pipeline: "EdgeConnectPipeline", work: _Work, args: argpa
     check_inputs_differ(job.inputs)
     ending = ending_of(job.outputs["--output"], args.format)
     photo = read_photo(job.inputs, resize_mask=args.resize_mask, frame=args.frame, max_pixels=args.max_megapixels * 1e6)
-    check_transparency(job, photo.has_alpha, ending)
-    image, lines, windows = repair(photo, pipeline, work, sigma=args.sigma, strategy=args.strategy, padding=args.grow)
-    write_result(lines if image is None else image, job.outputs["--output"], ending, args.quality)
+    check_transparency(job, photo.has_alpha and args.command == "inpaint", ending)
+    lines, windows = repair(photo, pipeline, work, sigma=args.sigma, strategy=args.strategy, padding=args.grow)
+    result = lines if args.command == "edges" else photo.image
+    write_result(result, job.outputs["--output"], ending, args.quality)
     if edges_path := job.outputs.get("--save-edges"):
         write_result(lines, edges_path, edges_path.suffix.lower())
     return windows

@@ -12,65 +12,59 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..holes import grow
-from ..pictures import Array, Picture, read_edges, read_file, read_map, read_masks
-from ..windows import Box, Window, find_windows
+from ..pictures import Array, DeepImage, Picture, from_float, read_edges, read_file, read_images, read_map, read_masks
+from ..pictures.decoding import to_plain_mode
+from ..windows import Box, find_windows, region
 from .jobs import STREAM
-from .sizes import Size, check_size
+from .sizes import check_size
 
 if TYPE_CHECKING:
     from ..pipeline import EdgeConnectPipeline
 
-_Image = Image.Image | Array  # 16-bit colours are `[H,W,C]` uint16
+_UINT8, _UINT16 = np.dtype(np.uint8), np.dtype(np.uint16)
 
 
 @dataclass(frozen=True)
 class Photo:
-    """The checked inputs of one photo, at full size.
+    """The checked inputs of one photo.
 
     Args:
-        image: PIL image or `[H,W,C]` uint16, upright.
+        image: PIL image of mode RGB, RGBA, L, LA or I;16, or `DeepImage`; upright.
         mask (`np.ndarray`): `[H,W]` bool, True in the hole.
         line_maps (`dict`): `[H,W]` uint8 by the pipeline's argument.
     """
 
-    image: _Image
+    image: Image.Image | DeepImage
     mask: npt.NDArray[np.bool_]
     line_maps: dict[str, Array]
 
     @property
     def has_alpha(self) -> bool:
         """Whether it may be transparent somewhere."""
-        image = self.image
-        return image.has_transparency_data if isinstance(image, Image.Image) else image.shape[2] == 4
+        return self.image.mode in ("RGBA", "LA") if isinstance(self.image, Image.Image) else self.image.shape[2] != 3
 
-    def part(self, box: Box) -> dict[str, Any]:
-        """The pipeline's arguments for a part of the photo."""
+    def part(self, box: Box) -> "Photo":
+        """A part of it."""
         top, left, bottom, right = box
         here = slice(top, bottom), slice(left, right)
-        image = self.image.crop((left, top, right, bottom)) if isinstance(self.image, Image.Image) else self.image[here]
-        maps = {name: lines[here] for name, lines in self.line_maps.items()}
-        return {"image": image, "mask_image": self.mask[here], **maps}
+        image = self.image
+        image = image.crop((left, top, right, bottom)) if isinstance(image, Image.Image) else DeepImage(image[here])
+        return Photo(image, self.mask[here], {name: lines[here] for name, lines in self.line_maps.items()})
 
-    def with_part(self, repaired: _Image, box: Box) -> _Image:
-        """The photo with a repaired part, in the part's mode."""
+    def paste(self, image: Any, box: Box) -> None:
+        """Replace a part of its image."""
         top, left, bottom, right = box
-        whole = self.image
-        if isinstance(whole, np.ndarray):
-            whole[top:bottom, left:right] = repaired
-            return whole
-        if isinstance(repaired, np.ndarray):
-            raise TypeError
-        if whole.mode != repaired.mode:
-            whole = whole.convert(repaired.mode)
-        whole.paste(repaired, (left, top))
-        whole.info = repaired.info  # what is true of the part's colours
-        return whole
+        if isinstance(self.image, Image.Image):
+            self.image.paste(image, (left, top))
+        else:
+            self.image[top:bottom, left:right] = image
 
-    def lines(self, drawn: Image.Image, box: Box) -> Image.Image:
-        """The lines of a part at full size, black around it."""
-        lines = Image.new("L", self.mask.shape[::-1])
-        lines.paste(drawn, (box[1], box[0]))
-        return lines
+    def shows_nothing(self) -> bool:
+        """Whether no known pixel is visible."""
+        if not self.has_alpha:
+            return bool(self.mask.all())
+        alpha = self.image.getchannel("A") if isinstance(self.image, Image.Image) else self.image[..., -1]
+        return bool((self.mask | (np.asarray(alpha) == 0)).all())
 
 
 def read_photo(inputs: dict[str, Path], *, resize_mask: bool, frame: int | None, max_pixels: float) -> Photo:
@@ -82,36 +76,45 @@ def read_photo(inputs: dict[str, Path], *, resize_mask: bool, frame: int | None,
         frame (`int`, *optional*): which one of a photo of several.
         max_pixels (`float`): the most that a file may have.
     """
-    maps = {}  # before the photo, and one byte a pixel: both are large
+    maps = {}  # before the photo, at one byte a pixel, as both may be large
     for argument, path in inputs.items():
         if argument != "image":
             maps[argument] = read_map(_read(argument, path, max_pixels=max_pixels), argument)
-    image = _read("image", inputs["image"], max_pixels=max_pixels, **({} if frame is None else {"frame": frame}))
-    size: Size = image.size if isinstance(image, Image.Image) else image.shape[1::-1]
+    image = _read("image", inputs["image"], max_pixels=max_pixels, frame=frame)
+    width, height = size = image.size if isinstance(image, Image.Image) else image.shape[1::-1]
     for argument, lines in maps.items():
         check_size(argument, lines.size, size, resize_mask)
+    corner = image.crop((0, 0, 1, 1)) if isinstance(image, Image.Image) else image[:1, :1]
+    info = read_images(corner, "pil")[0].info  # as for any photo, however large
+    if isinstance(image, Image.Image):
+        image = to_plain_mode(image)
+    image.info = info
+
     mask_image = maps.pop("mask_image")
     if mask_image.size != size:
         mask_image = mask_image.resize(size, Image.Resampling.NEAREST)  # no gray rim
-    like_photo = [Picture(np.broadcast_to(np.uint8(0), (size[1], size[0], 1)))]  # takes no memory
-    mask = read_masks(mask_image, like_photo)[0]
-    names = {argument: argument.lstrip("-").replace("-", "_") for argument in maps}
-    return Photo(image, mask, {names[key]: read_edges(lines, key, like_photo)[0] for key, lines in maps.items()})
+    like_photo = [Picture(np.broadcast_to(np.uint8(0), (height, width, 1)))]  # takes no memory
+    masks = read_masks(mask_image, like_photo)
+    line_maps = {
+        argument.lstrip("-").replace("-", "_"): read_edges(lines, argument, like_photo, masks)[0]
+        for argument, lines in maps.items()
+    }
+    return Photo(image, masks[0], line_maps)
 
 
 def repair(
     photo: Photo,
     pipeline: "EdgeConnectPipeline",
-    work: Callable[..., tuple[_Image | None, Image.Image]],
+    work: Callable[..., tuple[Any, Any]],
     *,
     sigma: float,
     strategy: str,
     padding: int,
-) -> tuple[_Image | None, Image.Image, int]:
+) -> tuple[Image.Image, int]:
     """Work on the part of a photo around its holes.
 
     Args:
-        photo (`Photo`): the photo; its image may be changed.
+        photo (`Photo`): the photo; its image is repaired in place.
         pipeline (`EdgeConnectPipeline`): does the work.
         work: takes the pipeline and its arguments; returns the repaired image, or None, and the lines.
         sigma (`float`): Canny's.
@@ -119,15 +122,29 @@ def repair(
         padding (`int`): by how many pixels the hole grows first.
 
     Returns:
-        The repaired photo, or None; the lines, of its size; the number of windows.
+        The lines, of the photo's size; the number of windows.
     """
+    lines = Image.new("L", photo.mask.shape[::-1])  # black where none is needed
     found = find_part(photo.mask, pipeline, strategy, padding)
-    box, windows = found or ((0, 0, 1, 1), 0)  # without a hole, one pixel shows what a photo comes back as
+    if found is None:
+        return lines, 0
+    box, windows = found
+    part = photo.part(box)
+    if part.shows_nothing():  # the pipeline refuses a photo that does
+        box = (0, 0, *photo.mask.shape)
+        part = photo.part(box)
+    is_deep = isinstance(part.image, DeepImage)
+    options = {"sigma": sigma, "strategy": strategy, "mask_padding": padding, "output_type": "np" if is_deep else "pil"}
     with warnings.catch_warnings():
-        if found is None:
-            warnings.simplefilter("ignore")  # said of the whole mask
-        image, lines = work(pipeline, **photo.part(box), sigma=sigma, strategy=strategy)
-    return None if image is None else photo.with_part(image, box), photo.lines(lines, box), windows
+        warnings.filterwarnings("ignore", ".* looks like a photo")  # said of the whole map
+        image, drawn = work(pipeline, image=part.image, mask_image=part.mask, **part.line_maps, **options)
+    if is_deep:  # PIL has no mode for it
+        image = None if image is None else from_float(image, _UINT16)
+        drawn = Image.fromarray(from_float(drawn[..., 0], _UINT8))
+    if image is not None:
+        photo.paste(image, box)
+    lines.paste(drawn, (box[1], box[0]))
+    return lines, windows
 
 
 def find_part(
@@ -151,30 +168,9 @@ def find_part(
         return None
     networks = [net for net in (pipeline.completion_generator, pipeline.edge_generator) if net is not None]
     sample_sizes = [network.config.sample_size for network in networks]
-    windows = [find_windows(mask, strategy, sample_size) for sample_size in sample_sizes]
-    views = np.array([window.view for found in windows for window in found])  # [windows,4]
-    top, left, bottom, right = (int(side) for side in (*views[:, :2].min(axis=0), *views[:, 2:].max(axis=0)))
-    height, width = mask.shape
-    # Windows are joined by what they would see together, which may reach beyond what they do see.
-    while [_windows_in(mask, (top, left, bottom, right), strategy, each) for each in sample_sizes] != windows:
-        top, left, bottom, right = (
-            max(0, top - 128),
-            max(0, left - 128),
-            min(height, bottom + 128),
-            min(width, right + 128),
-        )
-    return (top, left, bottom, right), len(windows[0])
-
-
-def _windows_in(mask: npt.NDArray[np.bool_], box: Box, strategy: str, sample_size: int) -> list[Window]:
-    """The windows of a part, counted from the corner of the whole."""
-    top, left, bottom, right = box
-
-    def moved(inner: Box) -> Box:
-        return inner[0] + top, inner[1] + left, inner[2] + top, inner[3] + left
-
-    found = find_windows(mask[top:bottom, left:right], strategy, sample_size)
-    return [Window(moved(window.view), moved(window.hole), window.work_size) for window in found]
+    boxes = np.array([region(mask, strategy, sample_size) for sample_size in sample_sizes])  # [networks,4]
+    top, left, bottom, right = (int(side) for side in (*boxes[:, :2].min(axis=0), *boxes[:, 2:].max(axis=0)))
+    return (top, left, bottom, right), len(find_windows(mask, strategy, sample_sizes[0]))
 
 
 def _grow(mask: npt.NDArray[np.bool_], padding: int) -> npt.NDArray[np.bool_]:
@@ -187,7 +183,7 @@ def _grow(mask: npt.NDArray[np.bool_], padding: int) -> npt.NDArray[np.bool_]:
     return grown
 
 
-def _read(argument: str, path: Path, **options: Any) -> _Image:
+def _read(argument: str, path: Path, **options: Any) -> Image.Image | DeepImage:
     if path == STREAM:
         return read_file(sys.stdin.buffer.read(), f"`{argument}` from standard input", **options)
     return read_file(path, f"`{argument}` {str(path)!r}", **options)
