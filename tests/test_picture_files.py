@@ -319,7 +319,7 @@ def check_annotations(image):
     assert exif.get_ifd(0x8825)[LATITUDE] == (48.0, 51.0, 30.0)
     assert image.info["icc_profile"] == PROFILE
     assert image.info["dpi"] == pytest.approx((300, 300), abs=0.01)  # a PNG counts in metres
-    assert image.info["xmp"] == XMP.replace(b'tiff:Orientation="6"', b"")
+    assert image.info["xmp"] == XMP.replace(b'"6"', b'"1"')  # or it would be turned again
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from .notices import warn
 
 XMP_TAG = 700  # in a TIFF
 _XMP_TEXT = "XML:com.adobe.xmp"  # its key in a PNG
-_ORIENTATION_IN_XMP = re.compile(rb'tiff:Orientation="[0-9]"|<tiff:Orientation>[0-9]</tiff:Orientation>')
+_ORIENTATION_IN_XMP = re.compile(rb'(tiff:Orientation(?:="|>))[0-9]')  # as Pillow finds it
 
 # EXIF shares its first directory with TIFF. These tags tell how one file stores its pixels, or hold other copies of
 # them, which would still show what was removed. Those that are kept tell about the photo.
@@ -43,8 +43,8 @@ def read_info(image: Image.Image, name: str) -> dict[str, Any]:
 
     Returns:
         Where the picture has them: `icc_profile`, `exif` (without orientation, thumbnail and what tells how the pixels
-        are stored), `xmp`, bytes; `dpi`, two floats; `qtables` and `subsampling` of a JPEG; each text of a PNG under
-        its own keyword.
+        are stored) and `xmp` (with orientation 1), bytes; `dpi`, two floats; `qtables` and `subsampling` of a JPEG;
+        each text of a PNG under its own keyword.
     """
     info: dict[str, Any] = {
         key: value
@@ -59,7 +59,7 @@ def read_info(image: Image.Image, name: str) -> dict[str, Any]:
     if exif := _read_exif(image, name):
         info["exif"] = exif
     if isinstance(image.info.get("xmp"), bytes):
-        info["xmp"] = _ORIENTATION_IN_XMP.sub(b"", image.info["xmp"])
+        info["xmp"] = _ORIENTATION_IN_XMP.sub(rb"\g<1>1", image.info["xmp"])
     if dpi := _read_dpi(image.info.get("dpi")):
         info["dpi"] = dpi
     if image.format in ("JPEG", "MPO") and image.mode in ("L", "RGB"):
