@@ -227,7 +227,8 @@ def test_phases_follow_each_other_and_a_killed_one_is_resumed(phases, tmp_path, 
     name = "edge_generator/conv_in.weight"
     assert not torch.equal(first[name], second[name])
     assert torch.equal(second[name], third[name])  # G1 is only used there
-    assert EdgeConnectPipeline.from_pretrained(folder).completion_generator is not None
+    for result in (folder, folder / "best"):
+        assert EdgeConnectPipeline.from_pretrained(result).completion_generator is not None
     assert "phase-2" in (folder / "training_config.yaml").read_text()  # what the last phase started from
 
     # Killed as the first phase writes its result, as the third begins, and after the third.
@@ -265,6 +266,17 @@ def test_the_last_phase_can_be_extended_and_another_one_follow(phases, data, tmp
     train(*longer)
     assert (tmp_path / "run" / "phase-1" / "model_index.json").stat().st_mtime_ns == before
     assert EdgeConnectPipeline.from_pretrained(tmp_path / "run").completion_generator is not None
+
+
+def test_a_push_that_a_kill_cut_off_is_done_again(data, tmp_path, monkeypatch):
+    settings = tiny_settings(data, tmp_path, stage="all", max_train_steps=1, push_to_hub=True, report_to="none")
+    monkeypatch.setattr("training.trainer.push", killed)
+    with pytest.raises(KilledError):
+        train(TrainingConfig(**settings))
+    pushed: list[Path] = []
+    monkeypatch.setattr("training.trainer.push", lambda output_dir, _: pushed.append(output_dir))
+    train(TrainingConfig(**settings, resume_from_checkpoint="latest"))
+    assert pushed == [tmp_path]
 
 
 def test_what_a_later_phase_lacks_is_said_before_the_first(phases, tmp_path):

@@ -12,6 +12,7 @@ from training.checkpoints.folders import choose_checkpoint, find_checkpoints
 from training.config import Stage, TrainingConfig
 from training.data.rows import load_rows
 from training.networks import DISCRIMINATORS, GENERATORS, find_generators, needed_generators, needs_vgg
+from training.validation import BEST
 from training.vgg import load_vgg
 
 _TRAINED = {"edge": {"edge_generator"}, "completion": {"completion_generator"}, "joint": set(GENERATORS)}
@@ -110,7 +111,7 @@ def check_runs(runs: Sequence[Run]) -> None:
 def copy_result(folder: Path, output_dir: Path) -> None:
     """Copies a run's result to `output_dir`, the file that marks it as whole last; checkpoints and logs stay."""
     (output_dir / _MARK).unlink(missing_ok=True)
-    for name in (*GENERATORS, *DISCRIMINATORS, "README.md", "training_config.yaml", VALIDATION_GRID, _MARK):
+    for name in (*GENERATORS, *DISCRIMINATORS, BEST, "README.md", "training_config.yaml", VALIDATION_GRID, _MARK):
         if (folder / name).is_dir():
             shutil.copytree(folder / name, output_dir / name, dirs_exist_ok=True)
         elif (folder / name).exists():
