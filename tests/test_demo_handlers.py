@@ -166,7 +166,7 @@ def test_a_mask_is_read_as_the_pipeline_reads_it(page, photo, tmp_path):
     assert expected.sum() == photo.width * photo.height / 2
     assert np.array_equal(work.mask, expected)
     assert np.array_equal(page.upload_mask(paths[1], work)["work"].mask, expected)
-    Image.new("F", photo.size).save(tmp_path / "float.tiff")
+    Image.new("F", photo.size, 0.3).save(tmp_path / "float.tiff")
     with pytest.raises(gr.Error, match="`mask` is a PIL picture of mode F"):
         page.upload_mask(str(tmp_path / "float.tiff"), work)
 
