@@ -58,10 +58,10 @@ def test_a_part_gives_the_result_of_the_whole(tiny_pipeline, tmp_path, large, ho
         seen.append(arguments["image"].size)
         return complete(pipeline, **arguments)
 
-    lines, windows = repair(photo, tiny_pipeline, spy, sigma=2.0, strategy="auto", padding=3)
+    drawn, box, windows = repair(photo, tiny_pipeline, spy, sigma=2.0, strategy="auto", padding=3)
     assert photo.image.mode == whole.images[0].mode
     assert np.array_equal(np.asarray(photo.image), np.asarray(whole.images[0]))
-    assert np.array_equal(np.asarray(lines), np.asarray(whole.edges[0]))
+    assert np.array_equal(np.asarray(photo.full_lines(drawn, box)), np.asarray(whole.edges[0]))
     assert (seen, windows) == ([(332, 412)], 2)
 
 

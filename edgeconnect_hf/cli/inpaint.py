@@ -114,9 +114,9 @@ def _run_job(job: Job, pipeline: "EdgeConnectPipeline", work: _Work, args: argpa
     ending = ending_of(job.outputs["--output"], args.format)
     photo = read_photo(job.inputs, resize_mask=args.resize_mask, frame=args.frame, max_pixels=args.max_megapixels * 1e6)
     check_transparency(job, photo.has_alpha and args.command == "inpaint", ending)
-    lines, windows = repair(photo, pipeline, work, sigma=args.sigma, strategy=args.strategy, padding=args.grow)
-    result = lines if args.command == "edges" else photo.image
+    drawn, box, windows = repair(photo, pipeline, work, sigma=args.sigma, strategy=args.strategy, padding=args.grow)
+    result = photo.full_lines(drawn, box) if args.command == "edges" else photo.image
     write_result(result, job.outputs["--output"], ending, args.quality)
     if edges_path := job.outputs.get("--save-edges"):
-        write_result(lines, edges_path, edges_path.suffix.lower())
+        write_result(photo.full_lines(drawn, box), edges_path, edges_path.suffix.lower())
     return windows

@@ -59,6 +59,12 @@ class Photo:
         else:
             self.image[top:bottom, left:right] = image
 
+    def full_lines(self, drawn: Image.Image, box: Box) -> Image.Image:
+        """The lines of a part, at the photo's size; black where none is needed."""
+        lines = Image.new("L", self.mask.shape[::-1])
+        lines.paste(drawn, (box[1], box[0]))
+        return lines
+
     def shows_nothing(self) -> bool:
         """Whether no known pixel is visible."""
         if not self.has_alpha:
@@ -76,30 +82,29 @@ def read_photo(inputs: dict[str, Path], *, resize_mask: bool, frame: int | None,
         frame (`int`, *optional*): which one of a photo of several.
         max_pixels (`float`): the most that a file may have.
     """
-    maps = {}  # before the photo, at one byte a pixel, as both may be large
+    # Masks and lines come first, at one byte a pixel: a large photo takes four, and twice that while it is turned.
+    mask, *_ = read_masks(*_read_map("mask_image", inputs["mask_image"], max_pixels))
+    line_maps = {}
     for argument, path in inputs.items():
-        if argument != "image":
-            maps[argument] = read_map(_read(argument, path, max_pixels=max_pixels), argument)
+        if argument not in ("image", "mask_image"):
+            lines, like_photo = _read_map(argument, path, max_pixels)
+            in_hole = [mask] if mask.shape == like_photo[0].size else None
+            line_maps[argument] = read_edges(lines, argument, like_photo, in_hole)[0]
     image = _read("image", inputs["image"], max_pixels=max_pixels, frame=frame)
-    width, height = size = image.size if isinstance(image, Image.Image) else image.shape[1::-1]
-    for argument, lines in maps.items():
-        check_size(argument, lines.size, size, resize_mask)
+    size = image.size if isinstance(image, Image.Image) else image.shape[1::-1]
+    for argument, values in {"mask_image": mask, **line_maps}.items():
+        check_size(argument, values.shape[::-1], size, resize_mask)
+    if mask.shape[::-1] != size:
+        mask = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
+
     corner = image.crop((0, 0, 1, 1)) if isinstance(image, Image.Image) else image[:1, :1]
     info = read_images(corner, "pil")[0].info  # as for any photo, however large
     if isinstance(image, Image.Image):
         image = to_plain_mode(image)
     image.info = info
-
-    mask_image = maps.pop("mask_image")
-    if mask_image.size != size:
-        mask_image = mask_image.resize(size, Image.Resampling.NEAREST)  # no gray rim
-    like_photo = [Picture(np.broadcast_to(np.uint8(0), (height, width, 1)))]  # takes no memory
-    masks = read_masks(mask_image, like_photo)
-    line_maps = {
-        argument.lstrip("-").replace("-", "_"): read_edges(lines, argument, like_photo, masks)[0]
-        for argument, lines in maps.items()
-    }
-    return Photo(image, masks[0], line_maps)
+    return Photo(
+        image, mask, {argument.lstrip("-").replace("-", "_"): values for argument, values in line_maps.items()}
+    )
 
 
 def repair(
@@ -110,7 +115,7 @@ def repair(
     sigma: float,
     strategy: str,
     padding: int,
-) -> tuple[Image.Image, int]:
+) -> tuple[Image.Image, Box, int]:
     """Work on the part of a photo around its holes.
 
     Args:
@@ -122,12 +127,11 @@ def repair(
         padding (`int`): by how many pixels the hole grows first.
 
     Returns:
-        The lines, of the photo's size; the number of windows.
+        The lines of the part; the part; the number of windows.
     """
-    lines = Image.new("L", photo.mask.shape[::-1])  # black where none is needed
     found = find_part(photo.mask, pipeline, strategy, padding)
     if found is None:
-        return lines, 0
+        return Image.new("L", (1, 1)), (0, 0, 1, 1), 0
     box, windows = found
     part = photo.part(box)
     if part.shows_nothing():  # the pipeline refuses a photo that does
@@ -143,8 +147,7 @@ def repair(
         drawn = Image.fromarray(from_float(drawn[..., 0], _UINT8))
     if image is not None:
         photo.paste(image, box)
-    lines.paste(drawn, (box[1], box[0]))
-    return lines, windows
+    return drawn, box, windows
 
 
 def find_part(
@@ -163,9 +166,7 @@ def find_part(
     """
     if not mask.any():
         return None
-    mask = _grow(mask, padding)
-    if not mask.any():
-        return None
+    mask = _grow(mask, padding) if padding else mask
     networks = [net for net in (pipeline.completion_generator, pipeline.edge_generator) if net is not None]
     sample_sizes = [network.config.sample_size for network in networks]
     boxes = np.array([region(mask, strategy, sample_size) for sample_size in sample_sizes])  # [networks,4]
@@ -175,9 +176,8 @@ def find_part(
 
 def _grow(mask: npt.NDArray[np.bool_], padding: int) -> npt.NDArray[np.bool_]:
     """`grow`, at the cost of the part that has holes."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    reach = max(0, padding)
-    here = tuple(slice(max(0, line[0] - reach), line[-1] + 1 + reach) for line in (rows, columns))
+    lines = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))  # rows, columns
+    here = tuple(slice(max(0, line[0] - padding), line[-1] + 1 + padding) for line in lines)
     grown = np.zeros_like(mask)
     grown[here] = grow(mask[here], padding)
     return grown
@@ -187,3 +187,9 @@ def _read(argument: str, path: Path, **options: Any) -> Image.Image | DeepImage:
     if path == STREAM:
         return read_file(sys.stdin.buffer.read(), f"`{argument}` from standard input", **options)
     return read_file(path, f"`{argument}` {str(path)!r}", **options)
+
+
+def _read_map(argument: str, path: Path, max_pixels: float) -> tuple[Image.Image, list[Picture]]:
+    """A mask or line map, and a photo of its size that takes no memory, to check it against."""
+    image = read_map(_read(argument, path, max_pixels=max_pixels), argument)
+    return image, [Picture(np.broadcast_to(np.uint8(0), (image.height, image.width, 1)))]
