@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
 
-    inpaint = _add_photo_command(
+    inpaint, lines = _add_photo_command(
         commands,
         "inpaint",
         help="complete a photo, or a folder of photos",
@@ -82,8 +82,8 @@ def _parser() -> argparse.ArgumentParser:
         "output",
     )
     inpaint.set_defaults(run=run_inpaint)
-    inpaint.add_argument("--edges", type=Path, metavar="PATH", help="complete along these lines, white on black")
-    inpaint.add_argument("--save-edges", type=Path, metavar="PATH", help="write the lines that were used")
+    lines.add_argument("--edges", type=Path, metavar="PATH", help="complete along these lines, white on black")
+    lines.add_argument("--save-edges", type=Path, metavar="PATH", help="write the lines that were used")
     inpaint.add_argument(
         "--format", choices=FORMATS, help="of results in a folder or on standard output (default: png)"
     )
@@ -94,7 +94,7 @@ def _parser() -> argparse.ArgumentParser:
         help="of JPEG (default: the photo's own, or 95) and of WebP (default: lossless)",
     )
 
-    edges = _add_photo_command(
+    edges, _ = _add_photo_command(
         commands,
         "edges",
         help="draw the lines only, to edit them",
@@ -145,8 +145,8 @@ def _add_photo_command(
     help: str,
     example: str,
     output_help: str,
-) -> argparse.ArgumentParser:
-    """Add `inpaint` or `edges` with the arguments of both."""
+) -> tuple[argparse.ArgumentParser, argparse._ArgumentGroup]:
+    """Add `inpaint` or `edges` with the arguments of both; the parser, and the group of the lines."""
     parser = commands.add_parser(
         name,
         help=help,
@@ -184,7 +184,7 @@ def _add_photo_command(
     folders.add_argument("--overwrite", action="store_true", help="redo all photos, and replace files of other origin")
     folders.add_argument("--suffix", default="", metavar="TEXT", help="added to the names of the results")
     _add_model_arguments(parser)
-    return parser
+    return parser, lines
 
 
 def _add_model_arguments(parser: argparse.ArgumentParser) -> None:
