@@ -9,7 +9,7 @@ import pytest
 from command_line import files, model, names, pixels, run  # noqa: F401  # fixtures
 from PIL import Image
 
-from edgeconnect_hf.cli import record
+from edgeconnect_hf.cli import inpaint, record
 from edgeconnect_hf.cli.device import Model
 
 AGAIN = ("inpaint", "photos", "masks", "-o", "out")
@@ -85,17 +85,15 @@ def test_a_record_that_a_crash_cut_short_costs_one_photo_and_takes_new_lines(run
 
 def test_a_file_that_changes_while_it_is_read_is_redone(run, finished, hole, monkeypatch):
     (finished / "out/b.png").unlink()
-    from edgeconnect_hf.cli import inpaint
 
     def replace_mask_first(job, *rest, **more):
         Image.new("L", hole.size).save(finished / "masks/b.png")
         return run_job(job, *rest, **more)
 
     run_job = inpaint._run_job
-    monkeypatch.setattr(inpaint, "_run_job", replace_mask_first)
-    assert run(*AGAIN)[0] == 0
-    monkeypatch.undo()
-    os.chdir(finished)
+    with monkeypatch.context() as patch:
+        patch.setattr(inpaint, "_run_job", replace_mask_first)
+        assert run(*AGAIN)[0] == 0
     assert "redoing 1 of 2 photos, mask changed: photos/b.png" in run(*AGAIN)[2]
 
 

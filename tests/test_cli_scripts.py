@@ -109,17 +109,16 @@ def test_a_full_disk_stops_a_folder_at_the_first_write(run, files, photo, monkey
             raise OSError(errno.ENOSPC, "No space left on device")
         write_file(image, path, **options)
 
-    monkeypatch.setattr(pictures, "write_file", until_full)
     arguments = ("inpaint", "photos", "mask.png", "-o", "out")
-    code, _, err = run(*arguments)
+    with monkeypatch.context() as patch:
+        patch.setattr(pictures, "write_file", until_full)
+        code, _, err = run(*arguments)
     assert code == 1
     assert writes == ["a.png", "b.png"]
     said = [line for line in err.splitlines() if line.startswith("edgeconnect")]
     assert said == [
         "edgeconnect: stopped at photos/b.png, with 3 photos to do: [Errno 28] No space left on device",
     ]
-    monkeypatch.undo()
-    os.chdir(files)
     assert run(*arguments)[:2] == (0, "skipping 1 of 4 photos: finished already\n")
 
 
