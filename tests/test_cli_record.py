@@ -77,10 +77,31 @@ def test_a_record_that_a_crash_cut_short_costs_one_photo_and_takes_new_lines(run
     path.write_bytes(path.read_bytes()[:-40])
     code, out, err = run(*AGAIN)
     assert (code, out) == (0, "skipping 1 of 2 photos: finished already\n")
-    assert "`--overwrite` replaces it: out/b.png" in err
-    (finished / "out/b.png").unlink()
-    assert run(*AGAIN)[0] == 0
+    assert "redoing 1 of 2 photos, interrupted before: photos/b.png\n" in err
     assert run(*AGAIN)[1] == DONE
+
+
+def test_a_crash_between_two_results_of_a_photo_costs_that_photo_only(run, finished, monkeypatch):
+    write, written = inpaint.write_result, []
+
+    class KilledError(BaseException):
+        pass
+
+    def killed_before_the_lines_of_b(image, path, *arguments, **options):
+        if path.parent.name == "drawn" and path.name == "b.png":
+            raise KilledError
+        write(image, path, *arguments, **options)
+        written.append(path.as_posix())
+
+    monkeypatch.setattr(inpaint, "write_result", killed_before_the_lines_of_b)
+    with pytest.raises(KilledError):
+        run(*AGAIN, "--save-edges", "drawn")
+    assert written == ["out/a.png", "drawn/a.png", "out/b.png"]
+    monkeypatch.setattr(inpaint, "write_result", write)
+    code, out, err = run(*AGAIN, "--save-edges", "drawn")
+    assert (code, out) == (0, "skipping 1 of 2 photos: finished already\n")
+    assert "redoing 1 of 2 photos, interrupted before: photos/b.png\n" in err
+    assert names(finished / "drawn") == ["a.png", "b.png"]
 
 
 def test_a_file_that_changes_while_it_is_read_is_redone(run, finished, hole, monkeypatch):

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,6 +27,7 @@ def make_bomb(path: Path) -> None:
     """A PNG whose header says 60000x60000."""
     data = bytearray(path.read_bytes())
     data[16:24] = (60000).to_bytes(4, "big") * 2
+    data[29:33] = zlib.crc32(data[12:29]).to_bytes(4, "big")
     path.write_bytes(data)
 
 
@@ -123,6 +125,7 @@ def test_a_thousand_photos_with_fifty_broken_ones_and_three_kills(tiny_pipeline,
             image.load()  # whole, though three processes died
     summary = said[said.rindex("photos failed") :]
     assert all(name in summary for name in broken), summary
+    assert "up to 500 megapixels are accepted" in summary
     assert f"{len(broken)} of" in said
     # A leak of one 48x40 photo a time would be 3 MB; the allocator's noise is less.
     assert max(memory[len(memory) // 2 :]) - max(memory[: len(memory) // 2]) < 3e6

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 from .jobs import Job
 
 NAME = ".edgeconnect.jsonl"
+_FINISHED = ("inputs", "settings", "outputs")  # what a line of a written result holds
 _IN_WORDS = {"image": "photo", "mask_image": "mask"}
 
 
@@ -27,9 +28,10 @@ class Verdict(NamedTuple):
 
 
 class Record:
-    """The record of an output folder: a file of JSON lines, one for each result written, the last one counts.
+    """The record of an output folder: a file of JSON lines, two for each photo: begun, and what its result was made
+    from. The last one counts, so that a photo whose results a crash cut short is redone.
 
-    Several processes may append to it. A line that a crash cut short is ignored, so that its result counts as foreign.
+    Several processes may append to it. A line that was cut short is ignored.
 
     Args:
         folder (`Path`): the output folder.
@@ -46,6 +48,8 @@ class Record:
         if not present:
             return Verdict("missing")
         made = self._made.get(self._key(job))
+        if made == {}:
+            return Verdict("changed", "interrupted before")
         if made is None or not all(_is_unchanged(path, made["outputs"].get(key)) for key, path in present.items()):
             return Verdict("foreign")
         reasons = [*self._changed_inputs(job, made["inputs"]), *self._changed_settings(made["settings"])]
@@ -53,7 +57,12 @@ class Record:
         return Verdict("changed", ", ".join(reasons)) if reasons else Verdict("finished")
 
     def begin(self, job: Job) -> dict[str, Any]:
-        """What the job is made from, for `finish`; before its files are read, lest they change meanwhile."""
+        """Record that the job is begun.
+
+        Returns:
+            What it is made from, for `finish`; taken before its files are read, lest they change meanwhile.
+        """
+        self._append({"result": self._key(job)})
         return {argument: _fingerprint(path) for argument, path in job.inputs.items()}
 
     def finish(self, job: Job, inputs: dict[str, Any]) -> None:
@@ -64,6 +73,9 @@ class Record:
             "settings": self.settings,
             "outputs": {argument: _fingerprint(path) for argument, path in job.outputs.items()},
         }
+        self._append(line)
+
+    def _append(self, line: dict[str, Any]) -> None:
         with (self.folder / NAME).open("ab", buffering=0) as file:
             file.write(f"\n{json.dumps(line)}".encode())  # one write; begins a line even after one that was cut short
 
@@ -98,7 +110,8 @@ def _read(path: Path) -> dict[str, dict[str, Any]]:
     for line in path.read_bytes().splitlines() if path.exists() else ():
         try:
             entry = json.loads(line)
-            made[entry["result"]] = {key: dict(entry[key]) for key in ("inputs", "settings", "outputs")}
+            is_begun = entry.keys() == {"result"}
+            made[entry["result"]] = {} if is_begun else {key: dict(entry[key]) for key in _FINISHED}
         except (ValueError, TypeError, KeyError):  # empty, cut short, or not ours
             continue
     return made
