@@ -99,6 +99,12 @@ def test_folder_gives_its_masks_in_all_eight_positions(tmp_path):
     assert large.sum() == 8  # each pixel became four, without values between
 
 
+def test_folder_takes_another_threshold(tmp_path):
+    Image.new("L", (8, 8), 1).save(tmp_path / "mask.png")
+    assert MaskFolder(tmp_path, threshold=1)(8, np.random.default_rng(0)).all()
+    assert not MaskFolder(tmp_path)(8, np.random.default_rng(0)).any()
+
+
 def test_folder_without_masks_is_refused(tmp_path):
     with pytest.raises(ValueError, match=r"`mask_dataset` '.*' holds no images"):
         MaskFolder(tmp_path)

@@ -192,6 +192,8 @@ def test_sigma_zero_draws_one_for_each_sample_and_minus_one_draws_nothing():
     row = {"image": encode(scene(32, 32))}
     random = [make(replace(CONFIG, sigma=0), seed, **row)["edges"] for seed in range(10)]
     assert len({edges.numpy().tobytes() for edges in random}) > 3
+    found = [255 * canny(to_gray(np.asarray(scene(32, 32)) / np.float32(255)), sigma=sigma) for sigma in (1, 2, 3, 4)]
+    assert all(any(np.array_equal(edges[0], lines) for lines in found) for edges in random)
     without = replace(CONFIG, stage="completion", sigma=-1)
     assert not make(without, **row)["edges"].any()
     with pytest.raises(ValueError, match="`edge_column` is 'lines', but `sigma` -1"):
@@ -233,6 +235,24 @@ def test_known_lines_do_not_tell_what_is_in_the_hole():
     assert torch.equal(one["known_edges"], two["known_edges"])
     outside = one["mask"] == 0
     assert not torch.equal(one["edges"][outside], two["edges"][outside])  # the hole's border is a line now
+
+
+def test_lines_of_the_whole_image_are_known_where_that_is_wanted():
+    sample = make(replace(CONFIG, edges_of_whole_image=True), image=encode(scene(32, 32)))
+    assert torch.equal(sample["known_edges"], sample["edges"] * (sample["mask"] == 0))
+    usual = make(CONFIG, image=encode(scene(32, 32)))
+    assert not torch.equal(sample["known_edges"], usual["known_edges"])
+    assert all(torch.equal(sample[name], usual[name]) for name in ("image", "edges", "mask", "hints"))
+
+
+def test_the_threshold_of_masks_can_be_changed():
+    ramp = Image.fromarray(np.tile(np.arange(0, 256, 8, dtype=np.uint8), (32, 1)))
+    row = {"image": encode(scene(32, 32)), "hole": encode(ramp)}
+    for threshold, wide in {1: 31, 128: 16, 200: 7}.items():
+        sample = make(replace(CONFIG, mask_column="hole", mask_threshold=threshold), **row)
+        assert torch.equal(sample["mask"][0] == 255, (torch.arange(32) >= 32 - wide).expand(32, 32))
+    with pytest.raises(ValueError, match="`mask_threshold` is 0, expected a number from 1 to 255"):
+        replace(CONFIG, mask_threshold=0)
 
 
 def test_hints_are_whole_lines_within_the_hole():

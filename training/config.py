@@ -90,8 +90,11 @@ class DataConfig(SharedConfig):
     random_flip: bool = True
     """Mirror half of the images left to right."""
     sigma: float = SharedConfig.sigma
-    """Standard deviation of Canny's Gaussian in pixels; 0 draws one per sample from 1 to 4, -1 disables the lines (for
-    the ablation)."""
+    """Standard deviation of Canny's Gaussian in pixels; 0 draws 1, 2, 3 or 4 per sample, -1 disables the lines (for the
+    ablation)."""
+    edges_of_whole_image: bool = False
+    """Show G1 the lines that are found in the whole image, hole included, as the published code does; at its border
+    they tell what is in it. By default the lines that the pipeline finds, without looking into the hole."""
     mask_rectangle: float = 0.3
     """Share of masks that are one rectangle of a quarter of the area."""
     mask_half: float = 0.1
@@ -100,6 +103,8 @@ class DataConfig(SharedConfig):
     """Share of masks of free strokes hiding 10 to 60 % of the image."""
     mask_external: float = 0.0
     """Share of masks from `mask_dataset`."""
+    mask_threshold: int = 128
+    """Luminance, of 255, from which a pixel of a mask image is hole; the published code takes all above 0."""
     hint_probability: float = 0.0
     """Probability of showing G1 some true lines in the hole, so that it learns to continue a sketch."""
     plain_probability: float = 0.0
@@ -117,6 +122,8 @@ class DataConfig(SharedConfig):
             raise ValueError(f"`sigma` is {self.sigma}, expected a number above 0, or 0 (random), or -1 (no lines).")
         self._check_positive("min_crop_scale")
         self._check_shares("hint_probability", "plain_probability", "min_crop_scale")
+        if not 1 <= self.mask_threshold <= 255:
+            raise ValueError(f"`mask_threshold` is {self.mask_threshold}, expected a number from 1 to 255.")
         check_weights("the shares of masks", {f"mask_{kind}": share for kind, share in self.mask_shares.items()})
         if self.thin_edges and self.edge_column is None:
             raise ValueError("`thin_edges` is true, which needs `edge_column`.")

@@ -50,12 +50,12 @@ def check_images(rows: datasets.Dataset, config: DataConfig) -> None:
             say_once(f"{source}: {count} {what}, such as {name(small[0], config.image_column)}: they teach blur.")
     if config.mask_column is not None:
         column = config.mask_column
-        kinds = _look_at(indices, lambda index: _kind_of_mask(rows[index][column]), "masks")
+        kinds = _look_at(indices, lambda index: _kind_of_mask(rows[index][column], config.mask_threshold), "masks")
         _say_faults(f"`mask_column` {column!r}", kinds, lambda number: name(indices[number], column), len(rows))
 
 
-def check_mask_folder(folder: str) -> None:
-    """Warns of masks that are all hole or have none.
+def check_mask_folder(folder: str, threshold: int = 128) -> None:
+    """Warns of masks that are all hole or have none. Arguments as for `MaskFolder`.
 
     Raises:
         ValueError: a mask cannot be read, or no mask has a hole with something around it.
@@ -63,7 +63,7 @@ def check_mask_folder(folder: str) -> None:
     source = f"`mask_dataset` {folder!r}"
     files = find_images(source, list_files(folder))
     looked_at = [files[index] for index in _spread(len(files))]
-    kinds = _look_at(looked_at, lambda file: _kind_of_mask({"path": os.path.join(folder, file)}), "masks")
+    kinds = _look_at(looked_at, lambda file: _kind_of_mask({"path": os.path.join(folder, file)}, threshold), "masks")
     if unreadable := [file for file, kind in zip(looked_at, kinds, strict=True) if kind == "unreadable"]:
         count = _count(len(unreadable), len(looked_at), len(files), "masks")
         raise ValueError(f"{source}: {count} cannot be read: {names_of(unreadable)}.")
@@ -94,11 +94,11 @@ def _short_side(value: Mapping[str, Any]) -> int | None:
         return None
 
 
-def _kind_of_mask(value: Mapping[str, Any]) -> str:
+def _kind_of_mask(value: Mapping[str, Any], threshold: int) -> str:
     """Usable, black, white or unreadable."""
     try:
         content = value.get("bytes")
-        hole = np.asarray(decode(open_file(Path(value["path"]) if content is None else content), "L")) >= 128
+        hole = np.asarray(decode(open_file(Path(value["path"]) if content is None else content), "L")) >= threshold
     except Exception:  # Pillow's decoders may raise anything
         return "unreadable"
     return "black" if not hole.any() else "white" if hole.all() else "usable"

@@ -82,7 +82,7 @@ def make_train_loader(
     rows = load_rows(config, config.split)
     make_sample = SampleMaker(config)
     if config.mask_dataset is not None:
-        check_mask_folder(config.mask_dataset)
+        check_mask_folder(config.mask_dataset, config.mask_threshold)
     batches: Sampler[list[Any]]
     if isinstance(rows, datasets.IterableDataset):
         rows = rows.shuffle(seed=config.seed, buffer_size=SHUFFLE_BUFFER)

@@ -106,18 +106,20 @@ def _ended_at(
 
 
 class MaskFolder:
-    """Masks drawn from a folder of images: white (128 and above) is the hole; resized NEAREST.
+    """Masks drawn from a folder of images: white is the hole; resized NEAREST.
 
     Each is mirrored and turned by a multiple of 90 degrees at random, as the paper does with the masks of Liu et al.
 
     Args:
         folder (`str` or `Path`): folder of the images, including its subfolders.
+        threshold (`int`): luminance, of 255, from which a pixel is hole.
 
     Raises:
         ValueError: the folder does not exist or holds no images; when drawing: a file cannot be read.
     """
 
-    def __init__(self, folder: str | Path):
+    def __init__(self, folder: str | Path, threshold: int = 128):
+        self.threshold = threshold
         if not Path(folder).is_dir():
             raise ValueError(f"`mask_dataset` {str(folder)!r} is not a folder.")
         self.source = f"`mask_dataset` {str(folder)!r}"
@@ -129,7 +131,7 @@ class MaskFolder:
             image = flatten(read_file(file, "it"), "L")  # black, no hole, where it is transparent
         except ValueError as error:
             raise ValueError(f"`mask_dataset` holds {str(file)!r}, which cannot be read: {error}") from error
-        return _turn(np.asarray(image.resize((size, size), Image.Resampling.NEAREST)) >= 128, rng)
+        return _turn(np.asarray(image.resize((size, size), Image.Resampling.NEAREST)) >= self.threshold, rng)
 
 
 def _turn(mask: Mask, rng: np.random.Generator) -> Mask:

@@ -19,7 +19,7 @@ from edgeconnect_hf.pictures import decode, open_file, upright_size
 from training.config import DataConfig
 from training.data.masks import MaskFolder, MaskMixture, irregular_mask
 
-RANDOM_SIGMA = (1.0, 4.0)  # pixels; for `sigma` 0
+RANDOM_SIGMA = (1, 4)  # pixels; for `sigma` 0
 
 
 class UnreadableRowError(Exception):
@@ -42,7 +42,8 @@ class SampleMaker:
 
     `image` is the RGB image, `gray` the same in gray, `edges` its lines, `mask` the hole, `hints` the lines in the hole
     that G1 is shown, and `known_edges` the lines around the hole as the pipeline finds them, without looking into it:
-    near its border they differ from `edges`, whose smoothing includes the pixels of the hole.
+    near its border they differ from `edges`, whose smoothing includes the pixels of the hole. With
+    `edges_of_whole_image` they are `edges` outside the hole.
 
     `from_true_edges` says whether a stage with `edge_source` mixed paints this sample from `edges`: a random half of
     the samples, in validation none.
@@ -67,7 +68,7 @@ class SampleMaker:
         self.hint_probability = 0.0 if for_validation else config.hint_probability
         self.plain_probability = 0.0 if for_validation else config.plain_probability
         self.true_edges_probability = 0.0 if for_validation else 0.5
-        folder = MaskFolder(config.mask_dataset) if config.mask_dataset is not None else None
+        folder = MaskFolder(config.mask_dataset, config.mask_threshold) if config.mask_dataset is not None else None
         self.mask_mixture = MaskMixture(**config.mask_shares, folder=folder)
 
     def __call__(self, row: Mapping[str, Any], rng: np.random.Generator) -> dict[str, torch.Tensor]:
@@ -129,7 +130,7 @@ class SampleMaker:
         rng: np.random.Generator,
     ) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
         """All lines, and those known around the hole: Canny's, `edge_column`'s, or with `thin_edges` those of both."""
-        sigma = rng.uniform(*RANDOM_SIGMA) if self.sigma == 0 else self.sigma
+        sigma = int(rng.integers(*RANDOM_SIGMA, endpoint=True)) if self.sigma == 0 else self.sigma
         if sigma == -1:
             nothing = np.zeros(gray.shape, np.uint8)
             return nothing, nothing
@@ -141,7 +142,8 @@ class SampleMaker:
                 )  # [S,S]
             if not self.config.thin_edges:
                 return found, found * ~mask
-        edges, known_edges = to_bytes(canny(gray, sigma=sigma)), to_bytes(canny(gray, mask, sigma))
+        edges = to_bytes(canny(gray, sigma=sigma))
+        known_edges = edges * ~mask if self.config.edges_of_whole_image else to_bytes(canny(gray, mask, sigma))
         return (edges, known_edges) if found is None else (found & edges, found & known_edges)
 
     def _make_mask(self, row: Mapping[str, Any], crop: Crop, rng: np.random.Generator) -> npt.NDArray[np.bool_]:
@@ -150,7 +152,8 @@ class SampleMaker:
             mask = self.mask_mixture(size, rng)
         else:
             with _decoding(row, column):
-                mask = _read_crop(_open_image(row[column]), crop, size, "L", Image.Resampling.NEAREST) >= 128
+                hole = _read_crop(_open_image(row[column]), crop, size, "L", Image.Resampling.NEAREST)  # [S,S]
+            mask = hole >= self.config.mask_threshold
         return mask if mask.any() else irregular_mask(size, rng)
 
 
