@@ -216,7 +216,7 @@ def test_grid_and_metrics(name, networks, batch):
     stage = make_stage(name, networks)
     with torch.no_grad():
         predicted = stage.predict(batch)
-    assert [picture.shape[-2:] for picture in stage.grid_columns(batch, predicted)] == [(32, 32)] * 5
+    assert [picture.shape[-2:] for picture in stage.grid_columns(batch, predicted).values()] == [(32, 32)] * 5
     lines = {"precision", "recall", "line_mean", "line_max", "line_share", "drawn_mean"}
     expected = {"edge": lines, "completion": {"psnr"}, "joint": {"psnr"} | lines}[name]
     assert stage.metrics(batch, predicted).keys() == expected

@@ -20,6 +20,7 @@ from training_runs import assert_same_weights, final_weights, logged, run, tiny_
 from edgeconnect_hf import EdgeConnectPipeline
 from training.checkpoints.folders import find_checkpoints
 from training.config import CompletionLossWeights, EdgeLossWeights, TrainingConfig
+from training.logs import draw_grid
 from training.optimizer import ScheduledAdam, learning_rate_factor
 from training.stages import EdgeStage
 from training.trainer import NonFiniteError, Trainer
@@ -285,6 +286,15 @@ def assert_same_generator(one: Path, other: Path) -> None:
     weights = [load_file(folder / "edge_generator" / "diffusion_pytorch_model.safetensors") for folder in (one, other)]
     assert weights[0].keys() == weights[1].keys()
     assert all(torch.equal(weights[0][name], weights[1][name]) for name in weights[0])
+
+
+def test_the_grid_has_titles_and_no_more_than_sixteen_rows():
+    columns = {"masked": torch.ones(20, 3, 64, 64), "lines": torch.zeros(20, 1, 64, 64)}
+    pixels = draw_grid(columns)
+    assert pixels.shape == (16 + 16 * 64, 2 * 64, 3)
+    assert [(pixels[:16, 64 * column : 64 * (column + 1)] < 128).any() for column in (0, 1)] == [True, True]
+    assert (pixels[16:, :64] == 255).all()
+    assert (pixels[16:, 64:] == 0).all()
 
 
 def test_the_card_is_there_before_the_mark_of_a_finished_run(data, tmp_path, monkeypatch):

@@ -8,9 +8,10 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from accelerate import Accelerator
-from PIL import Image
+from PIL import Image, ImageDraw
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -21,6 +22,7 @@ from training.stages import Stage
 from training.watch import Watch
 
 _GRID_ROWS = 16
+_TITLE_HEIGHT = 16  # pixels
 
 logger = logging.getLogger(__name__)
 
@@ -107,9 +109,7 @@ class Logs:
             scores (`Mapping[str, float]`): by name.
         """
         step, output_dir = self.progress.global_step, Path(self.config.output_dir)
-        columns = [image[:_GRID_ROWS].expand(-1, 3, -1, -1) for image in stage.grid_columns(batch, predicted)]
-        grid = torch.cat([*torch.cat(columns, dim=3)], dim=1)  # [N,3,S,5S] to [3,N*S,5S]
-        pixels = (grid.permute(1, 2, 0).float().cpu().numpy() * 255).round().astype(np.uint8)
+        pixels = draw_grid(stage.grid_columns(batch, predicted))
         (output_dir / "validation").mkdir(parents=True, exist_ok=True)
         for path in (output_dir / "validation" / f"step-{step:07d}.png", output_dir / VALIDATION_GRID):
             Image.fromarray(pixels).save(path)
@@ -131,3 +131,21 @@ class Logs:
 def join_batches(batches: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     """Batches `[N,…]` as one."""
     return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
+
+
+def draw_grid(columns: Mapping[str, Tensor]) -> npt.NDArray[np.uint8]:
+    """The first images of `columns` side by side, each column under its title.
+
+    Args:
+        columns (`Mapping[str, torch.Tensor]`): by title, `[N,1,S,S]` or `[N,3,S,S]` in [0,1].
+
+    Returns:
+        `[H,W,3]`.
+    """
+    rows = torch.cat([images[:_GRID_ROWS].expand(-1, 3, -1, -1) for images in columns.values()], dim=3)  # [N,3,S,5S]
+    grid = torch.cat([*rows], dim=1)  # [3,N*S,5S]
+    pixels = (grid.permute(1, 2, 0).float().cpu().numpy() * 255).round().astype(np.uint8)
+    header = Image.new("RGB", (pixels.shape[1], _TITLE_HEIGHT), "white")
+    for number, title in enumerate(columns):
+        ImageDraw.Draw(header).text((number * header.width // len(columns) + 2, 2), title, "black")
+    return np.concatenate([np.asarray(header), pixels])

@@ -98,15 +98,15 @@ class EdgeStage:
         f1 = edge_f1(batch["edges"], predicted["pred_edges"], batch["mask"])
         return {**self.metrics(batch, predicted), "f1": f1}
 
-    def grid_columns(self, batch: Tensors, predicted: Tensors) -> list[Tensor]:
-        """Columns of the validation grid: masked image, known lines, prediction, composition, truth."""
-        return [
-            blend(batch["image"], 1, batch["mask"]),
-            batch["known_edges"] + batch["hints"],
-            predicted["pred_edges"],
-            predicted["comp_edges"],
-            batch["edges"],
-        ]
+    def grid_columns(self, batch: Tensors, predicted: Tensors) -> dict[str, Tensor]:
+        """Columns of the validation grid by their titles."""
+        return {
+            "masked": blend(batch["image"], 1, batch["mask"]),
+            "known lines": batch["known_edges"] + batch["hints"],
+            "drawn lines": predicted["pred_edges"],
+            "composed": predicted["comp_edges"],
+            "true lines": batch["edges"],
+        }
 
 
 class CompletionStage:
@@ -201,15 +201,15 @@ class CompletionStage:
             scores["feature_distance"] = sum(distances) / len(distances)
         return scores
 
-    def grid_columns(self, batch: Tensors, predicted: Tensors) -> list[Tensor]:
-        """Columns of the validation grid: masked image, lines, prediction, composition, truth."""
-        return [
-            blend(batch["image"], 1, batch["mask"]),
-            predicted["comp_edges"],
-            predicted["pred_image"],
-            predicted["comp_image"],
-            batch["image"],
-        ]
+    def grid_columns(self, batch: Tensors, predicted: Tensors) -> dict[str, Tensor]:
+        """Columns of the validation grid by their titles."""
+        return {
+            "masked": blend(batch["image"], 1, batch["mask"]),
+            "lines": predicted["comp_edges"],
+            "painted": predicted["pred_image"],
+            "composed": predicted["comp_image"],
+            "original": batch["image"],
+        }
 
 
 class JointStage(CompletionStage):

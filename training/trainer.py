@@ -12,6 +12,7 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor, nn
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from training.checkpoints.folders import choose_checkpoint, find_latest, remove_partial
 from training.checkpoints.state import Progress, RunState
@@ -71,14 +72,15 @@ class Trainer:
             PushError: the push failed; the result is in `output_dir`.
         """
         try:
-            self.logs.start()
-            is_finished = self._train()
-            if is_finished:
-                self._save_result()
-            is_terminated = self._is_terminated()
-            if is_finished and self.config.push_to_hub and self.accelerator.is_main_process:
-                logger.info("Pushed: %s", push(self.output_dir, self.config))
-            return not is_terminated
+            with logging_redirect_tqdm():  # lines stand above the progress bar
+                self.logs.start()
+                is_finished = self._train()
+                if is_finished:
+                    self._save_result()
+                is_terminated = self._is_terminated()
+                if is_finished and self.config.push_to_hub and self.accelerator.is_main_process:
+                    logger.info("Pushed: %s", push(self.output_dir, self.config))
+                return not is_terminated
         finally:
             self.batches.close()  # ends its workers, before a next stage starts its own
             self.logs.finish()
