@@ -147,8 +147,19 @@ def test_f1_forgives_two_pixels_and_no_more():
     assert edge_f1(edges, 0.5 * edges, mask) == 0  # a haze
     assert edge_f1(0 * edges, 0 * edges, mask) == 0
     half = edges.clone()
-    half[..., 16:, :] = 0  # precision 1; of 24 true pixels 12 are drawn and two more near them
-    assert edge_f1(edges, half, mask) == pytest.approx(2 * (14 / 24) / (1 + 14 / 24))
+    half[..., 16:, :] = 0  # of 24 true pixels, 12 are drawn
+    assert edge_f1(edges, half, mask) == pytest.approx(2 * 12 / (12 + 24))
+
+
+def test_f1_rewards_neither_thick_lines_nor_many():
+    mask, edges = torch.ones(1, 1, 32, 32), torch.zeros(1, 1, 32, 32)
+    edges[..., 16] = 1
+    thick = edges + edges.roll(1, dims=-1) + edges.roll(-1, dims=-1)
+    assert edge_f1(edges, thick, mask) > 0.9  # thinned, its ends are lost
+    assert edge_f1(edges, 1 - 0 * edges, mask) < 0.3
+    hairs = torch.zeros_like(edges)
+    hairs[..., ::4] = 1  # one of eight is true
+    assert edge_f1(edges, hairs, mask) == pytest.approx(2 * 32 / (8 * 32 + 32))
 
 
 def test_figures_of_lines_are_those_in_the_hole():
