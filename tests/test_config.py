@@ -133,7 +133,7 @@ def test_a_wrong_phase_is_named(phase, message, tmp_path, capsys):
         {"max_train_steps": 0},
         {"lr_scheduler": "linear"},
         {"thin_edges": True},
-        {"lr_scheduler": "cosine", "max_train_steps": None, "max_train_minutes": 1},
+        {"checkpointing_minutes": 0},
         {"lr_scheduler": "cosine", "lr_drop_step": 5},
         {"edge_loss_weights": EdgeLossWeights(0, 0)},
         {"completion_loss_weights": CompletionLossWeights(l1=-1)},
