@@ -46,5 +46,5 @@ $(VENV)/.edgeconnect: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.edgeconnect-dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable ".[demo,train,onnx,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[demo,heif,train,onnx,dev]"
 	@touch $@ $(VENV)/.edgeconnect
