@@ -44,6 +44,7 @@ def test_the_recipe_sets_what_was_published(stage):
         "sigma": 2,
         "edges_of_whole_image": True,
         "mask_threshold": 1,
+        "published_update": True,
         "discriminator_learning_rate_factor": 0.1,
         "learning_rate": 1e-4,
         "train_batch_size": 8,

@@ -10,7 +10,8 @@ from edgeconnect_hf import CompletionGenerator, EdgeGenerator
 from edgeconnect_hf.models import blend
 from training.config import CompletionLossWeights, EdgeLossWeights, TrainingConfig
 from training.discriminator import PatchDiscriminator
-from training.stages import STAGES, compose_edges, frozen, predict_edges
+from training.judging import frozen
+from training.stages import STAGES, compose_edges, predict_edges
 from training.vgg import VGG19Features
 
 TERMS = {
@@ -209,6 +210,21 @@ def test_a_frozen_discriminator_stands_still_and_goes_on_after(networks):
     assert all(torch.equal(tensor, before[name]) for name, tensor in discriminator.state_dict().items())
     assert discriminator.training
     assert all(parameter.requires_grad for parameter in discriminator.parameters())
+
+
+def test_in_the_published_order_each_discriminator_is_called_three_times(networks, batch):
+    stage = make_stage("joint", networks, keep_edge_losses=True, published_update=True)
+    calls: dict[str, list[tuple[bool, int]]] = {name: [] for name in stage.discriminators}
+    for name, seen in calls.items():
+        networks[name].register_forward_hook(
+            lambda network, inputs, _, seen=seen: seen.append((network.training, len(inputs[0])))
+        )
+    predicted = stage.predict(batch)
+    stage.discriminator_terms(batch, predicted)
+    terms = stage.generator_terms(batch, predicted, batch["mask"].mean())
+    assert calls == {name: [(True, 2)] * 3 for name in ("completion_discriminator", "edge_discriminator")}
+    torch.stack([*terms.values()]).sum().backward()
+    assert learners(networks) == set(stage.generators)
 
 
 @pytest.mark.parametrize("name", STAGES)

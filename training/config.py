@@ -212,6 +212,10 @@ class TrainingConfig(DataConfig):
     """Adam's first beta."""
     adam_beta2: float = 0.9
     """Adam's second beta."""
+    published_update: bool = False
+    """Compute an update in the published code's order: the discriminator judges the generator before its own update,
+    and sees real, fake and judged images one after the other, each with a step of its spectral norms; the features to
+    match are those of its pass for the real ones."""
     max_grad_norm: float | None = None
     """Norm to which gradients are clipped; by default not at all."""
     use_ema: bool = False
@@ -264,6 +268,11 @@ class TrainingConfig(DataConfig):
             )
         if self.lr_scheduler == "cosine" and self.lr_drop_step is not None:
             raise ValueError(f"`lr_drop_step` is {self.lr_drop_step}, which `lr_scheduler` cosine does not have.")
+        if self.published_update and self.gradient_accumulation_steps > 1:
+            raise ValueError(
+                f"`gradient_accumulation_steps` is {self.gradient_accumulation_steps}, which `published_update` does "
+                "not have: expected 1, or `published_update` false."
+            )
         for name in ("edge_loss_weights", "completion_loss_weights"):
             check_weights(f"`{name}`", dataclasses.asdict(getattr(self, name)))
         if self.sigma == -1 and (self.stage, self.edge_source) != ("completion", "canny"):

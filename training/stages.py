@@ -1,7 +1,6 @@
 """What each of the three stages computes and optimises (the paper's sections 3 and 4.1)."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import TypeAlias
 
@@ -20,6 +19,7 @@ from training.evaluation.metrics import (
     line_figures,
     psnr,
 )
+from training.judging import Judging, PublishedJudging
 from training.vgg import PERCEPTUAL_LAYERS, STYLE_LAYERS, VGG19Features
 
 Tensors = Mapping[str, Tensor]
@@ -30,8 +30,8 @@ class EdgeStage:
 
     A loss of weight 0 is not computed; without adversarial and feature matching loss there is no discriminator.
     Every stage names the networks it trains and has the same six methods. For each batch, `predict` and
-    `discriminator_terms` are called, then, after the discriminator's update, `generator_terms`; `metrics`, `scores` and
-    `grid_columns` describe the result.
+    `discriminator_terms` are called, then, after the discriminator's update (with `published_update`, before it),
+    `generator_terms`; `metrics`, `scores` and `grid_columns` describe the result.
 
     Args:
         networks (`Mapping[str, nn.Module]`): the networks that the stage trains or uses, by name.
@@ -42,8 +42,8 @@ class EdgeStage:
 
     def __init__(self, networks: Mapping[str, nn.Module], config: TrainingConfig):
         self.networks = networks
-        self.form = config.adversarial_loss
         self.weights: dict[str, float] = asdict(config.edge_loss_weights)
+        self.judging = make_judging(self.weights, config)
         is_judged = self.weights["adversarial"] or self.weights["feature_matching"]
         self.discriminators: tuple[str, ...] = ("edge_discriminator",) if is_judged else ()
 
@@ -64,16 +64,12 @@ class EdgeStage:
         """The loss of D1, if there is one; the prediction is detached."""
         if not self.discriminators:
             return {}
-        term = discriminator_term(
-            self.networks["edge_discriminator"],
-            torch.cat([batch["gray"], batch["edges"]], dim=1),  # [N,2,H,W]
-            torch.cat([batch["gray"], predicted["pred_edges"].detach()], dim=1),  # [N,2,H,W]
-            self.form,
-        )
-        return {"discriminator": term}
+        real = torch.cat([batch["gray"], batch["edges"]], dim=1)  # [N,2,H,W]
+        fake = torch.cat([batch["gray"], predicted["pred_edges"].detach()], dim=1)  # [N,2,H,W]
+        return {"discriminator": self.judging.discriminator_term(self.networks["edge_discriminator"], real, fake)}
 
     def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
-        """The unweighted losses of G1 by name, from a fresh forward of D1.
+        """The unweighted losses of G1 by name, from a forward pass of D1 of its own.
 
         Args:
             batch, predicted (`Mapping[str, torch.Tensor]`): argument and result of `predict`.
@@ -84,7 +80,7 @@ class EdgeStage:
         if self.discriminators:
             real = torch.cat([batch["gray"], edges], dim=1)  # [N,2,H,W]
             fake = torch.cat([batch["gray"], pred_edges], dim=1)  # [N,2,H,W]
-            terms |= judge(self.networks["edge_discriminator"], real, fake, self.weights, self.form)
+            terms |= self.judging.generator_terms(self.networks["edge_discriminator"], real, fake)
         if self.weights["cross_entropy"]:
             terms["cross_entropy"] = losses.cross_entropy(edges, pred_edges, batch["mask"], mask_mean)
         return terms
@@ -122,10 +118,10 @@ class CompletionStage:
 
     def __init__(self, networks: Mapping[str, nn.Module], config: TrainingConfig):
         self.networks = networks
-        self.form = config.adversarial_loss
         self.edge_source = config.edge_source
         self.match_colours = bool(config.match_colours)
         self.weights: dict[str, float] = asdict(config.completion_loss_weights)
+        self.judging = make_judging(self.weights, config)
         is_judged = self.weights["adversarial"] or self.weights["feature_matching"]
         self.discriminators: tuple[str, ...] = ("completion_discriminator",) if is_judged else ()
 
@@ -159,10 +155,10 @@ class CompletionStage:
         if not self.discriminators:
             return {}
         discriminator, fake = self.networks["completion_discriminator"], predicted["judged_image"].detach()
-        return {"discriminator": discriminator_term(discriminator, batch["image"], fake, self.form)}
+        return {"discriminator": self.judging.discriminator_term(discriminator, batch["image"], fake)}
 
     def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
-        """The unweighted losses of G2 by name, from a fresh forward of D2. Arguments as in `EdgeStage`."""
+        """The unweighted losses of G2 by name, from a forward pass of D2 of its own. Arguments as in `EdgeStage`."""
         image, judged_image, mask = batch["image"], predicted["judged_image"], batch["mask"]
         terms: dict[str, Tensor] = {}
         if self.weights["l1"]:
@@ -170,7 +166,7 @@ class CompletionStage:
         if self.weights["hole_l1"]:
             terms["hole_l1"] = losses.hole_l1(image, judged_image, mask, mask_mean)
         if self.discriminators:
-            terms |= judge(self.networks["completion_discriminator"], image, judged_image, self.weights, self.form)
+            terms |= self.judging.generator_terms(self.networks["completion_discriminator"], image, judged_image)
         if self.weights["perceptual"]:
             features = self._vgg_features(PERCEPTUAL_LAYERS, image, judged_image)
             terms["perceptual"] = losses.perceptual(*features)
@@ -267,6 +263,12 @@ STAGES: dict[str, type[Stage]] = {
 }
 
 
+def make_judging(weights: Mapping[str, float], config: TrainingConfig) -> Judging:
+    """How a stage's discriminator judges; see `published_update`."""
+    kind = PublishedJudging if config.published_update else Judging
+    return kind(weights, config.adversarial_loss)
+
+
 def predict_edges(edge_generator: nn.Module, batch: Tensors) -> Tensor:
     """G1's lines `[N,1,H,W]`, drawn from masked gray, known lines and the hints in the hole."""
     masked_gray = blend(batch["gray"], 1, batch["mask"])
@@ -290,39 +292,3 @@ def edge_metrics(batch: Tensors, predicted: Tensors) -> dict[str, float]:
     precision, recall = edge_precision_recall(batch["edges"], predicted["pred_edges"], batch["mask"])
     figures = line_figures(predicted["pred_edges"], batch["mask"])
     return {"precision": precision.item(), "recall": recall.item(), **figures}
-
-
-def discriminator_term(discriminator: nn.Module, real: Tensor, fake: Tensor, form: losses.AdversarialForm) -> Tensor:
-    """D's loss on a real and a fake batch, in one forward and so one step of the spectral norm's power iteration."""
-    raw_map, _ = discriminator(torch.cat([real, fake]))  # [2N,1,h,w]
-    real_map, fake_map = raw_map.chunk(2)
-    return losses.discriminator_adversarial(real_map, fake_map, form)
-
-
-def judge(
-    discriminator: nn.Module, real: Tensor, fake: Tensor, weights: Mapping[str, float], form: losses.AdversarialForm
-) -> dict[str, Tensor]:
-    """The generator's losses by D, those whose weight is not 0: `adversarial` and `feature_matching`."""
-    terms: dict[str, Tensor] = {}
-    with frozen(discriminator) as judging:
-        fake_map, fake_features = judging(fake)
-        if weights["adversarial"]:
-            terms["adversarial"] = losses.generator_adversarial(fake_map, form)
-        if weights["feature_matching"]:
-            _, real_features = judging(real)
-            terms["feature_matching"] = losses.feature_matching(real_features, fake_features)
-    return terms
-
-
-@contextmanager
-def frozen(discriminator: nn.Module) -> Iterator[nn.Module]:
-    """The discriminator without its own gradients and power iteration; gradients pass through to its input.
-
-    Unwrapped from DistributedDataParallel, which has no gradients to average here.
-    """
-    module = getattr(discriminator, "module", discriminator)
-    module.requires_grad_(False).eval()
-    try:
-        yield module
-    finally:
-        module.requires_grad_(True).train()

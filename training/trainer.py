@@ -120,6 +120,7 @@ class Trainer:
 
         Several batches to accumulate do what one large batch does: the updated discriminators judge all of them, and
         each spectral norm takes one step of its power iteration. To save memory, they are predicted anew for phase 2.
+        With `published_update`, the generators are judged before the discriminators' step.
 
         Returns:
             The samples, the predictions, and the losses of both sides by name.
@@ -129,8 +130,10 @@ class Trainer:
         shares = torch.stack([batch["mask"].mean() for batch in batches])
         mask_mean = self.accelerator.reduce(shares.mean(), "mean")  # over all processes
         has_judges = self.discriminator_optimizer is not None
+        judged_first = has_judges and self.config.published_update
         predictions: list[dict[str, Tensor]] = []
         terms: list[dict[str, Tensor]] = [{} for _ in batches]
+        generator_terms: dict[str, Tensor] = {}
         # Phase 1: the discriminators, on the detached predictions.
         if self.discriminator_optimizer is not None:
             for number, batch in enumerate(batches):
@@ -139,15 +142,18 @@ class Trainer:
                     with torch.set_grad_enabled(count == 1):
                         predictions.append(self.stage.predict(batch))
                     terms[number] |= self.stage.discriminator_terms(batch, predictions[number])
+                    if judged_first:
+                        generator_terms = self.stage.generator_terms(batch, predictions[number], mask_mean)
                     loss = torch.stack([*terms[number].values()]).sum()
                     self.discriminator_optimizer.update(loss, self.progress.minutes)
-        # Phase 2: the generators, judged by the updated discriminators.
+        # Phase 2: the generators, by default judged by the updated discriminators.
         for number, batch in enumerate(batches):
             self._set_training(number == 0 and not (has_judges and count > 1))
             with self.accelerator.accumulate(*(self.trained[name] for name in self.stage.generators)):
                 if count > 1 or not has_judges:
                     predictions[number : number + 1] = [self.stage.predict(batch)]
-                generator_terms = self.stage.generator_terms(batch, predictions[number], mask_mean)
+                if not judged_first:
+                    generator_terms = self.stage.generator_terms(batch, predictions[number], mask_mean)
                 weighted = [self.stage.weights[name] * term for name, term in generator_terms.items()]
                 self.generator_optimizer.update(torch.stack(weighted).sum(), self.progress.minutes)
             terms[number] = {name: term.detach() for name, term in {**generator_terms, **terms[number]}.items()}
@@ -301,6 +307,11 @@ def _make_accelerator(config: TrainingConfig) -> Accelerator:
         raise ValueError(
             f"{os.environ['WORLD_SIZE']} processes were started, but accelerate found {accelerator.num_processes}; "
             "on a machine without a GPU, set ACCELERATE_USE_CPU=true."
+        )
+    if config.published_update and accelerator.gradient_accumulation_steps > 1:  # set by `accelerate launch`
+        raise ValueError(
+            f"`accelerate launch` set gradient accumulation to {accelerator.gradient_accumulation_steps}, which "
+            "`published_update` does not have: expected 1."
         )
     if accelerator.mixed_precision == "fp16" and accelerator.device.type == "cpu":
         raise ValueError("`mixed_precision` is 'fp16', which needs a GPU: expected no or, where it is fast, bf16.")
