@@ -2,7 +2,7 @@
 
 import dataclasses
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from training.vgg import load_vgg
 
 _TRAINED = {"edge": {"edge_generator"}, "completion": {"completion_generator"}, "joint": set(GENERATORS)}
 _MARK = EdgeConnectPipeline.config_name  # the last file of a result
+_ABOUT = ("README.md", "training_config.yaml", VALIDATION_GRID)
 
 
 @dataclass(frozen=True)
@@ -111,7 +112,25 @@ def check_runs(runs: Sequence[Run]) -> None:
 def copy_result(folder: Path, output_dir: Path) -> None:
     """Copies a run's result to `output_dir`, the file that marks it as whole last; checkpoints and logs stay."""
     (output_dir / _MARK).unlink(missing_ok=True)
-    for name in (*GENERATORS, *DISCRIMINATORS, BEST, "README.md", "training_config.yaml", VALIDATION_GRID, _MARK):
+    _copy(folder, output_dir, (*GENERATORS, *DISCRIMINATORS, BEST, *_ABOUT, _MARK))
+
+
+def join_results(edge: Path, completion: Path, output_dir: Path) -> None:
+    """Writes G1 and D1 of one run and G2 and D2 of another as one pipeline, the file that marks it as whole last.
+
+    Card, settings and validation grid are those of the second run, as where a stage follows another.
+    """
+    (output_dir / _MARK).unlink(missing_ok=True)
+    _copy(edge, output_dir, ("edge_discriminator",))
+    _copy(completion, output_dir, ("completion_discriminator", *_ABOUT))
+    pipeline = EdgeConnectPipeline.from_pretrained(completion)
+    pipeline.register_modules(edge_generator=EdgeConnectPipeline.from_pretrained(edge).edge_generator)
+    pipeline.save_pretrained(output_dir)
+
+
+def _copy(folder: Path, output_dir: Path, names: Iterable[str]) -> None:
+    output_dir.mkdir(parents=True, exist_ok=True)
+    for name in names:
         if (folder / name).is_dir():
             shutil.copytree(folder / name, output_dir / name, dirs_exist_ok=True)
         elif (folder / name).exists():
