@@ -11,7 +11,7 @@ from command_line import files, model, names, run, subprocess_run  # noqa: F401 
 from PIL import Image
 
 from edgeconnect_hf.cli import batch
-from edgeconnect_hf.cli import folders as folders_module
+from edgeconnect_hf.pictures import files as files_module
 
 
 @pytest.fixture
@@ -121,7 +121,7 @@ def test_names_pair_in_either_case_and_either_unicode_spelling_and_a_name_of_two
 
 
 def test_what_is_not_read_is_said_and_subfolders_are_mirrored(run, files, photos, monkeypatch):
-    monkeypatch.setattr(folders_module, "find_spec", lambda name: None)  # without pillow-heif
+    monkeypatch.setattr(files_module, "find_spec", lambda name: None)  # without pillow-heif
     photos("photos/a.png", "photos/inner/deep/a.png")
     for name in (
         "scan.pdf",

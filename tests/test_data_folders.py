@@ -3,16 +3,19 @@
 import json
 import logging
 import os
+import sys
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from edgeconnect_hf.pictures import files
 from training.config import DataConfig
 from training.data import checks, folders
 from training.data.checks import check_images, check_mask_folder
 from training.data.folders import list_files
 from training.data.rows import load_rows, load_validation_rows
+from training.data.samples import SampleMaker, UnreadableRowError
 
 
 def write_images(folder, names, size=(40, 40)):
@@ -35,7 +38,8 @@ def said(caplog):
 # Folders.
 
 
-def test_what_is_no_image_is_said_once_with_its_endings(tmp_path, caplog):
+def test_what_is_no_image_is_said_once_with_its_endings(tmp_path, caplog, monkeypatch):
+    monkeypatch.setattr(files, "find_spec", lambda name: None)  # without pillow-heif
     write_images(tmp_path, ["a.PNG", "deeper/b.jpg", ".hidden/c.png", "__MACOSX/d.png", "._a.png"])
     for name in ("notes.txt", "more.txt", "photo.heic", "page.pdf", "LICENCE"):
         (tmp_path / name).write_text("no image")
@@ -48,7 +52,23 @@ def test_what_is_no_image_is_said_once_with_its_endings(tmp_path, caplog):
     ]
 
 
-def test_a_folder_of_unreadable_kinds_is_refused_with_what_it_holds(tmp_path):
+def test_heic_is_read_where_its_plugin_is_installed_and_named_where_not(tmp_path, monkeypatch):
+    heif = pytest.importorskip("pillow_heif")
+    heif.from_pillow(Image.new("RGB", (48, 40), (200, 30, 90))).save(tmp_path / "a.HEIC", quality=95)
+    assert load(tmp_path) == ["a.HEIC"]
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])  # as before the first such file
+    make_sample = SampleMaker(DataConfig(train_data_dir=str(tmp_path), resolution=24), for_validation=True)
+    row = {"image": {"bytes": None, "path": str(tmp_path / "a.HEIC")}}
+    image = make_sample(row, np.random.default_rng(0))["image"]  # [3,24,24]
+    assert abs(image.float().mean(dim=(1, 2)).numpy() - (200, 30, 90)).max() < 8  # HEIC is lossy
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)  # importing it raises
+    monkeypatch.setattr(Image, "ID", [name for name in Image.ID if name != "HEIF"])
+    with pytest.raises(UnreadableRowError, match=r"a\.HEIC: it is a HEIC picture; to read it: pip install"):
+        make_sample(row, np.random.default_rng(0))
+
+
+def test_a_folder_of_unreadable_kinds_is_refused_with_what_it_holds(tmp_path, monkeypatch):
+    monkeypatch.setattr(files, "find_spec", lambda name: None)  # without pillow-heif
     (tmp_path / "photo.heic").write_text("no image")
     with pytest.raises(ValueError, match=r"holds no images that can be read: only 1 file \(\.heic 1\), such as 'photo"):
         load(tmp_path)

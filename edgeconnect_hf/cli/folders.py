@@ -4,16 +4,10 @@ import unicodedata
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from pathlib import Path
 
-from PIL import Image
-
+from ..pictures import HEIC_ENDINGS, readable_endings
 from .jobs import Job, check_paths_differ, listed
-
-# Pillow names these, but cannot decode them.
-_NOT_DECODED = ("BUFR", "GRIB", "HDF5", "MPEG")
-_HEIC = (".heic", ".heif", ".hif")
 
 
 @dataclass
@@ -85,7 +79,7 @@ def _ambiguity(found: dict[str, list[Path]]) -> str | None:
 
 def _list(folder: Path, recursive: bool, elsewhere: set[Path]) -> _Listing:
     listing = _Listing(folder)
-    endings = _picture_endings()
+    endings = readable_endings()
     for path in _walk(folder, recursive, elsewhere):
         if path.suffix.lower() in endings and not path.is_dir():
             listing.pictures[_key(path.relative_to(folder))].append(path)
@@ -105,13 +99,6 @@ def _walk(folder: Path, recursive: bool, elsewhere: set[Path]) -> Iterator[Path]
             yield path
 
 
-def _picture_endings() -> set[str]:
-    """The file name endings of what can be read: Pillow's list has formats that it only writes, as PDF."""
-    formats = Image.registered_extensions()
-    endings = {ending for ending, name in formats.items() if name in Image.OPEN and name not in _NOT_DECODED}
-    return endings.union(_HEIC) if find_spec("pillow_heif") else endings
-
-
 def _key(place: Path) -> str:
     return unicodedata.normalize("NFC", place.with_suffix("").as_posix()).casefold()
 
@@ -121,7 +108,7 @@ def _say_unread(listing: _Listing, recursive: bool) -> list[str]:
     for path in listing.unread:
         kind = "folder" if path.is_dir() else path.suffix.lower() or "no ending"
         kinds[kind].append(path.relative_to(listing.folder))
-    cures = dict.fromkeys((*_HEIC, ".avif"), " (pip install 'edgeconnect-hf[heif]' reads them)")
+    cures = dict.fromkeys((*HEIC_ENDINGS, ".avif"), " (pip install 'edgeconnect-hf[heif]' reads them)")
     if not recursive:
         cures["folder"] = " (`--recursive` reads them)"
     return [

@@ -1,9 +1,9 @@
 """The one reader and writer of pictures: files, PIL, NumPy, torch <-> checked pictures, masks and line maps."""
 
 from .arguments import ImageInput, check_differ, check_one_size, read_images
-from .decoding import decode, flatten, open_file, to_eight_bits, upright_size
+from .decoding import decode, flatten, to_eight_bits, upright_size
 from .deep import DeepImage
-from .files import read_file
+from .files import HEIC_ENDINGS, open_file, read_file, readable_endings
 from .maps import read_edges, read_map, read_masks
 from .picture import (
     OUTPUT_TYPES,
@@ -18,6 +18,7 @@ from .picture import (
 from .writing import write_file
 
 __all__ = [
+    "HEIC_ENDINGS",
     "OUTPUT_TYPES",
     "Array",
     "DeepImage",
@@ -34,6 +35,7 @@ __all__ = [
     "read_images",
     "read_map",
     "read_masks",
+    "readable_endings",
     "to_eight_bits",
     "to_float",
     "upright_size",

@@ -2,8 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,11 +36,6 @@ def turn_upright(image: Image.Image, name: str = "A photo") -> Image.Image:
     if image.mode == "I" and image.format == "PPM":  # Pillow's mode for 16 bits of this format
         image = image.convert("I;16")
     return image if turn is None else image.transpose(turn)
-
-
-def open_file(source: bytes | Path) -> Image.Image:
-    """Open a file to decode later: reads its header only. For `upright_size` and `decode`; errors are Pillow's."""
-    return Image.open(BytesIO(source if isinstance(source, bytes) else source.read_bytes()))
 
 
 def upright_size(image: Image.Image) -> tuple[int, int]:

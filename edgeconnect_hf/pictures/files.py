@@ -5,6 +5,7 @@ import os
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
@@ -22,7 +23,20 @@ _PILLOWS_LIMIT = Image.MAX_IMAGE_PIXELS or 0
 _limit_lock = threading.Lock()
 
 _NO_SEQUENCES = ("MPO", "PSD")  # a phone's photo with a second one inside; layers
+_NOT_DECODED = ("BUFR", "GRIB", "HDF5", "MPEG")  # Pillow names these, but cannot decode them
+HEIC_ENDINGS = (".heic", ".heif", ".hif")
 _HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+
+
+def readable_endings() -> set[str]:
+    """The file name endings, as `.jpg`, of what can be read: Pillow's list has formats that it only writes, as PDF.
+
+    Those of HEIC count where its plugin is installed, which is registered with the first such file.
+    """
+    formats = Image.registered_extensions()
+    left_out = (*_NOT_DECODED, "HEIF")
+    endings = {ending for ending, name in formats.items() if name in Image.OPEN and name not in left_out}
+    return endings.union(HEIC_ENDINGS) if find_spec("pillow_heif") else endings
 
 
 class _NotAcceptedError(Exception):
@@ -82,6 +96,18 @@ def read_file(
     except Exception as error:  # Pillow's decoders may raise anything
         reason = " ".join(str(error).split())
         raise ValueError(f"{name} cannot be decoded: {reason}.") from error
+
+
+def open_file(source: bytes | Path) -> Image.Image:
+    """Open a file to decode later: reads its header only. For `upright_size` and `decode`.
+
+    Raises:
+        ValueError: the plugin for its format is not installed. Other errors are Pillow's.
+    """
+    try:
+        return _open(BytesIO(source if isinstance(source, bytes) else source.read_bytes()), None)
+    except _NotAcceptedError as error:
+        raise ValueError(f"it {error}") from None
 
 
 def _accepted(max_pixels: float) -> str:

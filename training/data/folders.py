@@ -10,14 +10,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
 from tqdm.auto import tqdm
+
+from edgeconnect_hf.pictures import readable_endings
 
 logger = logging.getLogger(__name__)
 
 _METADATA = ("metadata.jsonl", "metadata.csv")
 _FILE_NAME = "file_name"
-_NOT_DECODED = ("BUFR", "GRIB", "HDF5", "MPEG")  # Pillow names these formats, but cannot decode them
 _SHOWN = 3  # names in a message
 
 
@@ -79,22 +79,15 @@ def find_images(source: str, files: Iterable[str]) -> list[str]:
     """
     images: list[str] = []
     others: list[str] = []
+    endings = readable_endings()
     for file in files:
-        (images if _is_image(os.path.splitext(file)[1]) else others).append(file)
+        (images if os.path.splitext(file)[1].lower() in endings else others).append(file)
     if not images:
         found = f"only {describe(others)}" if others else "no files at all"
         raise ValueError(f"{source} holds no images that can be read: {found}.")
     if others:
         say_once(f"{source}: left out as no images: {describe(others)}.")
     return images
-
-
-@functools.cache
-def _is_image(ending: str) -> bool:
-    """Whether Pillow reads files of an ending such as `.jpg`, in either case; it lists others that it only writes."""
-    Image.init()
-    name = Image.registered_extensions().get(ending.lower())
-    return name in Image.OPEN and name not in _NOT_DECODED
 
 
 def describe(files: Collection[str]) -> str:
