@@ -128,7 +128,7 @@ def test_one_that_fails_ends_the_other_with_a_checkpoint(command, stubbed, tmp_p
     with pytest.raises(SystemExit) as ended:
         main(command("run"))
     assert ended.value.code == (
-        f"edge: ended with status 1: ValueError: edges ran out (all of its output is in {folder / 'edge.log'}) "
+        f"edge: ended with status 1 (its output is in {folder / 'edge.log'}): ValueError: edges ran out\n"
         "completion was stopped, with a checkpoint if it had begun. Continue with `--resume_from_checkpoint latest`."
     )
     output, bars = capsys.readouterr()

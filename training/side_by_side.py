@@ -22,6 +22,7 @@ import yaml
 from diffusers.utils.logging import disable_progress_bar
 from tqdm import tqdm
 
+from edgeconnect_hf import EdgeConnectPipeline
 from edgeconnect_hf.hub import PushError
 from training.config import TrainingConfig
 from training.flags import parse_training_config
@@ -87,10 +88,9 @@ class Child:
                     shared.set_description_str(" | ".join(progress.values()))
 
     def say_failure(self, status: int) -> str:
-        """Why the process ended with a status that is not 0, in one sentence."""
-        if status < 0:
-            return f"{self.stage}: ended by {signal.Signals(-status).name}; its output is in {self.log}."
-        return f"{self.stage}: ended with status {status}: {self.last_message} (all of its output is in {self.log})"
+        """How the process ended, with a status that is not 0, and what it said last."""
+        how = f"by {signal.Signals(-status).name}" if status < 0 else f"with status {status}"
+        return f"{self.stage}: ended {how} (its output is in {self.log}): {self.last_message}"
 
 
 class SideBySide:
@@ -137,8 +137,8 @@ class SideBySide:
         rest = "Continue with `--resume_from_checkpoint latest`."
         if failed is not None:
             others = " and ".join(child.stage for child in children if child is not failed)
-            stopped = f" {others} was stopped, with a checkpoint if it had begun." if others else ""
-            raise SystemExit(f"{failed.say_failure(statuses[failed.stage])}{stopped} {rest}")
+            stopped = f"{others} was stopped, with a checkpoint if it had begun. " if others else ""
+            raise SystemExit(f"{failed.say_failure(statuses[failed.stage])}\n{stopped}{rest}")
         if self.signal is not None:
             print(f"Stopped. {rest}")
             raise SystemExit(0 if self.signal == signal.SIGTERM else 128 + self.signal)
@@ -204,7 +204,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "completion": [*of_completion, "--push_to_hub=false", *([before] if late else [])],
         }
     )
-    join_results(folders["edge"], folders["completion"], joined if late else output_dir)
+    try:
+        join_results(folders["edge"], folders["completion"], joined if late else output_dir)
+    except OSError as error:  # a full disk; no result, where one stage alone was told to stop
+        raise SystemExit(f"{type(error).__name__}: {error}") from error
     if late:
         own_flags = [f"--output_dir={output_dir}", f"--pretrained_model_name_or_path={joined}", after]
         side_by_side.run({"completion": [*of_completion, *own_flags]})
@@ -214,7 +217,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print("Pushed:", push(output_dir, config))
         except PushError as error:
             raise SystemExit(f"PushError: {error}") from error
-    print(f"G1 and G2 are one pipeline in {output_dir}.")
+    if (output_dir / EdgeConnectPipeline.config_name).exists():  # not where the last child was told to stop
+        print(f"G1 and G2 are one pipeline in {output_dir}.")
 
 
 if __name__ == "__main__":
