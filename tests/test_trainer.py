@@ -24,6 +24,7 @@ from training.logs import draw_grid
 from training.optimizer import ScheduledAdam, learning_rate_factor
 from training.stages import EdgeStage
 from training.trainer import NonFiniteError, Trainer
+from training.validation import f1_by_hole
 
 STAGES = ("edge", "completion", "joint")
 
@@ -274,12 +275,26 @@ def test_the_best_weights_are_kept_and_named(data, scores, tmp_path, caplog):
     run(data, tmp_path / "four", **{**settings, "max_train_steps": 4, "validation_steps": 100})
     assert_same_generator(best, tmp_path / "four")
     assert EdgeConnectPipeline.from_pretrained(best).edge_generator is not None
-    assert json.loads((best / "score.json").read_text()) == {"step": 4, "f1": 0.5}
+    score = json.loads((best / "score.json").read_text())
+    by_hole = {name for name in score if name.startswith("f1_hole_")}
+    assert by_hole
+    assert {name: value for name, value in score.items() if name not in by_hole} == {"step": 4, "f1": 0.5}
     scores += [0.4, 0.6]  # a longer run: what was best counts
     for length in (7, 8):
         run(data, tmp_path / "run", **{**settings, "max_train_steps": length, "resume_from_checkpoint": "latest"})
         assert json.loads((best / "score.json").read_text())["step"] == {7: 4, 8: 8}[length]
     assert "The last weights are the best: validation f1 0.6." in caplog.text
+
+
+def test_f1_is_told_by_the_size_of_the_hole():
+    mask, edges = torch.zeros(3, 1, 20, 20), torch.zeros(3, 1, 20, 20)
+    edges[..., 10, :] = 1
+    mask[:2, ..., :5] = 1  # 25 %
+    mask[2, ..., :11] = 1  # 55 %
+    drawn = edges.clone()
+    drawn[1] = 0  # of the two small holes, one is filled
+    scores = f1_by_hole({"edges": edges, "mask": mask}, {"pred_edges": drawn})
+    assert scores == pytest.approx({"f1_hole_20_30": 2 * 5 / (5 + 10), "f1_hole_50_60": 1.0})
 
 
 def assert_same_generator(one: Path, other: Path) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import torch
 from diffusers.training_utils import EMAModel
-from torch import nn
+from torch import Tensor, nn
 
 from training.checkpoints.files import read_json, write_json
 from training.config import TrainingConfig
 from training.data.loader import Batch
 from training.ema import published_weights
+from training.evaluation.metrics import edge_f1
 from training.logs import Logs, join_batches
 from training.networks import GENERATORS, save_networks
 from training.stages import STAGES
@@ -69,9 +70,10 @@ class Validation:
         with published_weights([self.networks[name] for name in self.stage.generators], self.ema):
             predicted = join_batches([self.stage.predict(batch) for batch in self.batches])
             scores = self.stage.scores(batch, predicted)
-            self.logs.log_validation(batch, predicted, self.stage, scores)
-            name = next(name for name in _SIGNS if name in scores)
-            self.last = {"step": step, name: scores[name]}
+            by_hole = f1_by_hole(batch, predicted) if "f1" in scores else {}
+            self.logs.log_validation(batch, predicted, self.stage, {**scores, **by_hole})
+            name = _decisive(scores)
+            self.last = {"step": step, name: scores[name], **by_hole}
             if name not in self.best or _SIGNS[name] * (scores[name] - self.best[name]) > 0:
                 self.best = self.last
                 self._keep()
@@ -91,7 +93,7 @@ class Validation:
 
     def say_best(self) -> None:
         """Logs which weights were best, and where they are."""
-        (name,) = self.last.keys() - {"step"}
+        name = _decisive(self.last)
         if self.best == self.last:
             logger.info("The last weights are the best: validation %s %.4g.", name, self.last[name])
         else:
@@ -104,3 +106,24 @@ class Validation:
                 self.last[name],
                 self.folder,
             )
+
+
+def f1_by_hole(batch: Mapping[str, Tensor], predicted: Mapping[str, Tensor]) -> dict[str, float]:
+    """`edge_f1` of the images whose hole is of about the same size: `f1_hole_20_30` is of 20 to 30 % of an image.
+
+    Args:
+        batch (`Mapping[str, torch.Tensor]`): `edges` and `mask` `[N,1,H,W]`.
+        predicted (`Mapping[str, torch.Tensor]`): `pred_edges` `[N,1,H,W]`.
+    """
+    edges, pred_edges, mask = batch["edges"], predicted["pred_edges"], batch["mask"]
+    tens = (mask.mean(dim=(1, 2, 3)) * 10).long()  # [N]
+    values = {}
+    for ten in tens.unique().tolist():
+        chosen = tens == ten
+        values[f"f1_hole_{10 * ten}_{10 * ten + 10}"] = edge_f1(edges[chosen], pred_edges[chosen], mask[chosen])
+    return values
+
+
+def _decisive(scores: Mapping[str, float]) -> str:
+    """The name of the score that decides which weights are best."""
+    return next(name for name in _SIGNS if name in scores)
