@@ -74,6 +74,7 @@ def test_a_process_with_nothing_to_do_waits_for_the_others(run, folders, monkeyp
     assert waits == ["here"]
 
 
+@pytest.mark.slow
 def test_torchrun_divides_a_folder_and_a_broken_photo_costs_no_other(files, photo, hole, model):
     """One process has only broken photos and is done at once; torchrun kills the other if it exits with an error."""
     (files / "photos").mkdir()

@@ -152,7 +152,8 @@ def test_a_push_that_fails_leaves_the_model_and_says_how_to_push_it(data, tmp_pa
     assert EdgeConnectPipeline.from_pretrained(tmp_path).edge_generator is not None
 
 
-@pytest.mark.parametrize(("stage", "updates"), [("completion", 8), pytest.param("all", 20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize(("stage", "updates"), [("completion", 8), ("all", 20)])
 def test_two_processes_follow_one(data, home, tmp_path, stage, updates):
     """Some updates of each stage: one process with batches of 4, two with batches of 2.
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ..pictures import HEIC_ENDINGS, readable_endings
 from .jobs import Job, check_paths_differ, listed
 
 
@@ -79,6 +78,8 @@ def _ambiguity(found: dict[str, list[Path]]) -> str | None:
 
 def _list(folder: Path, recursive: bool, elsewhere: set[Path]) -> _Listing:
     listing = _Listing(folder)
+    from ..pictures import readable_endings  # imports torch, which `--help` does not need
+
     endings = readable_endings()
     for path in _walk(folder, recursive, elsewhere):
         if path.suffix.lower() in endings and not path.is_dir():
@@ -108,6 +109,8 @@ def _say_unread(listing: _Listing, recursive: bool) -> list[str]:
     for path in listing.unread:
         kind = "folder" if path.is_dir() else path.suffix.lower() or "no ending"
         kinds[kind].append(path.relative_to(listing.folder))
+    from ..pictures import HEIC_ENDINGS
+
     cures = dict.fromkeys((*HEIC_ENDINGS, ".avif"), " (pip install 'edgeconnect-hf[heif]' reads them)")
     if not recursive:
         cures["folder"] = " (`--recursive` reads them)"
