@@ -12,7 +12,7 @@ PACKAGE = ROOT / "edgeconnect_hf"
 # From the top down: a module imports only what stands below it, or its own package.
 ORDER = (
     *("cli", "demo", "formats", "hub", "pipeline", "session", "windows"),
-    *("pictures", "holes", "colours", "edges", "models"),
+    *("pictures", "holes", "colours", "edges", "models", "digests"),
 )
 
 

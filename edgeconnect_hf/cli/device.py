@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ..digests import file_digest
 from .errors import one_line
-from .record import file_digest
 
 if TYPE_CHECKING:
     import torch

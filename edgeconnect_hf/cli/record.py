@@ -1,12 +1,12 @@
 """What made each result of a folder, so that a later run skips what is finished and redoes what changed."""
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
+from ..digests import file_digest
 from .jobs import Job
 
 NAME = ".edgeconnect.jsonl"
@@ -134,15 +134,6 @@ def _is_unchanged(path: Path, before: dict[str, Any] | None) -> bool:
         return stat.st_mtime_ns == before["mtime_ns"] or file_digest(path) == before["sha256"]
     except OSError:  # gone
         return False
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a file's content, in hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(2**20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _show(value: Any) -> str:

@@ -5,7 +5,6 @@ renamed to `checkpoint-N`. A folder whose files do not match its list is torn: a
 The hashes detect accidents, not attacks: whoever can change a file can change its hash.
 """
 
-import hashlib
 import logging
 import os
 import re
@@ -13,6 +12,7 @@ import reprlib
 import shutil
 from pathlib import Path
 
+from edgeconnect_hf.digests import file_digest
 from training.checkpoints.files import is_regular, read_json, write_json
 
 _SEAL = "files.json"
@@ -34,7 +34,7 @@ def seal(output_dir: Path, step: int) -> Path:
     """
     partial, final = partial_folder(output_dir, step), output_dir / f"checkpoint-{step}"
     files = sorted(path for path in partial.rglob("*") if path.is_file())
-    write_json(partial / _SEAL, {path.relative_to(partial).as_posix(): _hash(path) for path in files})
+    write_json(partial / _SEAL, {path.relative_to(partial).as_posix(): file_digest(path) for path in files})
     for path in (*partial.rglob("*"), partial):
         _flush(path)
     replaced = output_dir / f".checkpoint-{step}.replaced.partial"
@@ -69,7 +69,7 @@ def is_whole(checkpoint: Path) -> bool:
     """Whether every file of a checkpoint exists and is unchanged."""
     try:
         hashes = sealed_files(checkpoint)
-        return all(is_regular(checkpoint / name) and _hash(checkpoint / name) == hashes[name] for name in hashes)
+        return all(is_regular(checkpoint / name) and file_digest(checkpoint / name) == hashes[name] for name in hashes)
     except (OSError, ValueError, RuntimeError):  # RuntimeError for circular links, before Python 3.13
         return False
 
@@ -164,14 +164,6 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _hash(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while chunk := file.read(2**20):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def _flush(path: Path) -> None:
