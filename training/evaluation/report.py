@@ -98,14 +98,14 @@ def image_grid(columns: Mapping[str, Sequence[npt.NDArray[np.uint8]]]) -> Image.
     """Images side by side under their titles.
 
     Args:
-        columns: title -> images from top to bottom, `[S,S,3]` or `[S,S]` uint8, all of one size.
+        columns: title -> images from top to bottom, `[H,W,3]` or `[H,W]` uint8, all of one size.
     """
-    size = next(iter(columns.values()))[0].shape[0]
+    height, width = next(iter(columns.values()))[0].shape[:2]
     rows = len(next(iter(columns.values())))
-    grid = Image.new("RGB", (len(columns) * size, _TITLE_HEIGHT + rows * size), "white")
+    grid = Image.new("RGB", (len(columns) * width, _TITLE_HEIGHT + rows * height), "white")
     draw = ImageDraw.Draw(grid)
     for column, (title, images) in enumerate(columns.items()):
-        draw.text((column * size + 4, 3), title, fill="black")
+        draw.text((column * width + 4, 3), title, fill="black")
         for row, image in enumerate(images):
-            grid.paste(Image.fromarray(image), (column * size, _TITLE_HEIGHT + row * size))
+            grid.paste(Image.fromarray(image), (column * width, _TITLE_HEIGHT + row * height))
     return grid
