@@ -107,6 +107,17 @@ def test_feature_matching_sends_no_gradient_into_the_real_features():
     assert fake.grad is not None
 
 
+def test_r1_is_half_the_squared_gradient_of_a_discriminator_that_has_a_known_one():
+    weight = torch.tensor([1.0, -2.0, 3.0]).view(1, 3, 1, 1).requires_grad_()
+    real = torch.rand(4, 3, 5, 6, requires_grad=True)
+    penalty = losses.r1(F.conv2d(real, weight), real)
+    assert penalty.item() == 30 * (1 + 4 + 9) / 2  # at each of 30 pixels the gradient is the weight itself
+    penalty.backward()
+    assert torch.equal(weight.grad, 30 * weight)
+    curved = losses.r1(real.square() / 2, real)  # the gradient is the image
+    assert_close(curved, real.square().sum() / 4 / 2)
+
+
 def test_gram_of_known_features():
     features = torch.tensor([[[[1.0, 2.0]], [[3.0, 4.0]]]])  # [1,2,1,2]
     assert_close(losses.gram(features), torch.tensor([[[5.0, 11.0], [11.0, 25.0]]]) / 4)

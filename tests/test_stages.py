@@ -8,9 +8,10 @@ from torch.testing import assert_close
 
 from edgeconnect_hf import CompletionGenerator, EdgeGenerator
 from edgeconnect_hf.models import blend
+from training import losses
 from training.config import CompletionLossWeights, EdgeLossWeights, TrainingConfig
 from training.discriminator import PatchDiscriminator
-from training.judging import frozen
+from training.judging import frozen, r1_term
 from training.stages import STAGES, compose_edges, predict_edges
 from training.vgg import VGG19Features
 
@@ -210,6 +211,24 @@ def test_a_frozen_discriminator_stands_still_and_goes_on_after(networks):
     assert all(torch.equal(tensor, before[name]) for name, tensor in discriminator.state_dict().items())
     assert discriminator.training
     assert all(parameter.requires_grad for parameter in discriminator.parameters())
+
+
+def test_r1_is_of_each_discriminator_as_it_stands_on_what_is_real(networks, batch):
+    stage = make_stage("joint", networks, keep_edge_losses=True)
+    seen = {"completion_discriminator": batch["image"]}
+    seen["edge_discriminator"] = torch.cat([batch["gray"], batch["edges"]], dim=1)
+    assert stage.real_inputs(batch).keys() == seen.keys()
+    for name, real in stage.real_inputs(batch).items():
+        assert torch.equal(real, seen[name])
+        discriminator = networks[name]
+        before = {key: tensor.clone() for key, tensor in discriminator.state_dict().items()}
+        term = r1_term(discriminator, real)
+        assert all(torch.equal(tensor, before[key]) for key, tensor in discriminator.state_dict().items())
+        assert discriminator.training
+        real = real.clone().requires_grad_()
+        assert torch.equal(term, losses.r1(discriminator.eval()(real)[0], real))
+        term.backward()
+        assert all(weight.grad.abs().sum() > 0 for weight in discriminator.parameters())
 
 
 def test_in_the_published_order_each_discriminator_is_called_three_times(networks, batch):

@@ -1,5 +1,6 @@
 """The training loop: resuming bit for bit, torn checkpoints, what is written, what stops it."""
 
+import copy
 import dataclasses
 import json
 import logging
@@ -20,6 +21,8 @@ from training_runs import assert_same_weights, final_weights, logged, run, tiny_
 from edgeconnect_hf import EdgeConnectPipeline
 from training.checkpoints.folders import find_checkpoints
 from training.config import CompletionLossWeights, EdgeLossWeights, TrainingConfig
+from training.discriminator import PatchDiscriminator
+from training.judging import r1_term
 from training.logs import draw_grid
 from training.optimizer import ScheduledAdam, learning_rate_factor
 from training.stages import EdgeStage
@@ -341,7 +344,14 @@ def test_accumulation_clipping_and_bf16_train(data, tmp_path, caplog):
         mixed_precision="bf16",
         max_train_steps=2,
         edge_loss_weights=EdgeLossWeights(cross_entropy=1),
+        r1_gamma=1.0,
     )
+    wrapped = trainer.networks["edge_discriminator"]
+    plain = PatchDiscriminator(2, channels=4)
+    plain.load_state_dict(wrapped.state_dict())
+    real = torch.rand(2, 2, 32, 32)
+    assert torch.equal(r1_term(wrapped, real), r1_term(plain, real))  # in float32
+    assert not torch.equal(wrapped(real)[0], plain(real)[0])
     assert "4 images per update: processes 1, batch 2, accumulated 2." in caplog.text
     assert trainer.progress.samples == 8
     assert all(torch.isfinite(weight).all() for weight in final_weights(tmp_path).values())
@@ -364,6 +374,7 @@ def test_fp16_on_a_cpu_is_refused_by_name(data, tmp_path):
             "stage": "completion",
             "match_colours": True,
             "completion_loss_weights": CompletionLossWeights(feature_matching=1),
+            "r1_gamma": 1.0,
         },
     ],
     ids=["edge", "no discriminator", "completion"],
@@ -394,6 +405,57 @@ def all_weights(trainer: Trainer) -> dict[str, torch.Tensor]:
         for name in trainer.trained
         for key, tensor in trainer.networks[name].state_dict().items()
     }
+
+
+def test_r1_is_added_every_16_updates_at_16_times_its_weight(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("torch.optim.Adam", lambda weights, lr, betas: torch.optim.SGD(weights, lr))  # shows gradients
+    judges: dict[float, PatchDiscriminator] = {}
+    for gamma in (0.0, 0.5):
+        settings = tiny_settings(data, tmp_path / str(gamma), learning_rate=1.0, r1_gamma=gamma, report_to="none")
+        trainer = Trainer(TrainingConfig(**settings))
+        trainer.termination.restore()
+        judge = trainer.networks["edge_discriminator"]
+        start = [weight.detach().clone() for weight in judge.parameters()]
+        batch, _, terms = trainer._update()
+        judges[gamma] = judge
+    expected = copy.deepcopy(judge)  # its spectral norms have taken their step
+    for weight, first in zip(expected.parameters(), start, strict=True):
+        weight.data.copy_(first)
+    penalty = r1_term(expected, trainer.stage.real_inputs(batch)["edge_discriminator"])
+    assert_close(terms["r1"], penalty)
+    penalty.backward()
+    trios = zip(judges[0.0].parameters(), judge.parameters(), expected.parameters(), strict=True)
+    for plain, weight, first in trios:
+        # Relative to the largest: what is left of a difference of two sums in float32.
+        wanted = -0.1 * 16 * 0.5 * first.grad
+        assert_close(weight - plain, wanted, rtol=0, atol=1e-4 * wanted.abs().max().item() + 1e-7)
+    assert "r1" not in trainer._update()[2]
+    trainer.progress.global_step = 16
+    assert "r1" in trainer._update()[2]
+
+
+def test_r1_of_negative_weight_is_refused(data, tmp_path):
+    with pytest.raises(ValueError, match=r"`r1_gamma` is -1.0, expected a number from 0"):
+        TrainingConfig(**tiny_settings(data, tmp_path, r1_gamma=-1.0))
+
+
+def test_r1_of_weight_nearly_0_changes_no_bit(data, results, tmp_path, monkeypatch):
+    """What computes it takes no step of the spectral norms and draws no random number; at 0 it is not computed."""
+    monkeypatch.setattr("training.trainer.R1_INTERVAL", 2)
+    run(data, tmp_path / "nearly", r1_gamma=1e-30, use_ema=True)
+    assert_same_weights(results["edge"], tmp_path / "nearly")
+    assert len(logged(tmp_path / "nearly")["r1"]) == 3
+    assert "r1" not in logged(results["edge"])
+
+
+def test_with_r1_too_a_resumed_run_ends_with_the_same_weights(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("training.trainer.R1_INTERVAL", 2)
+    settings = {"r1_gamma": 1.0, "logging_steps": 3}
+    run(data, tmp_path / "whole", **settings)
+    run_until(4, data, tmp_path / "killed", checkpointing_steps=3, **settings)
+    run(data, tmp_path / "killed", resume_from_checkpoint="latest", **settings)
+    assert_same_weights(tmp_path / "whole", tmp_path / "killed")
+    assert logged(tmp_path / "killed")["r1"] == logged(tmp_path / "whole")["r1"]
 
 
 @pytest.mark.usefixtures("_fresh_accelerator_state")

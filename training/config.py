@@ -1,6 +1,7 @@
 """Every setting of a training run, its default and its meaning; the evaluation's settings extend the shared ones."""
 
 import dataclasses
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
@@ -216,6 +217,10 @@ class TrainingConfig(DataConfig):
     """Compute an update in the published code's order: the discriminator judges the generator before its own update,
     and sees real, fake and judged images one after the other, each with a step of its spectral norms; the features to
     match are those of its pass for the real ones."""
+    r1_gamma: float = 0.0
+    """Weight of R1 (Mescheder et al., 2018), a penalty on a discriminator's gradient at real samples, applied every 16
+    updates with 16 times the weight; 0 leaves it out, as the paper does. The logs tell its scale: `r1` times this is
+    the penalty."""
     max_grad_norm: float | None = None
     """Norm to which gradients are clipped; by default not at all."""
     use_ema: bool = False
@@ -275,6 +280,8 @@ class TrainingConfig(DataConfig):
             )
         for name in ("edge_loss_weights", "completion_loss_weights"):
             check_weights(f"`{name}`", dataclasses.asdict(getattr(self, name)))
+        if not 0 <= self.r1_gamma < math.inf:
+            raise ValueError(f"`r1_gamma` is {self.r1_gamma}, expected a number from 0.")
         if self.sigma == -1 and (self.stage, self.edge_source) != ("completion", "canny"):
             raise ValueError(
                 "`sigma` -1 (no lines) needs `stage` completion with `edge_source` canny, "

@@ -81,3 +81,18 @@ def frozen(discriminator: nn.Module, is_training: bool = False) -> Iterator[nn.M
         yield module
     finally:
         module.requires_grad_(True).train()
+
+
+def r1_term(discriminator: nn.Module, real: Tensor) -> Tensor:
+    """The discriminator's R1 on a real batch `[N,C,H,W]`, without a step of power iteration; see `losses.r1`.
+
+    The discriminator is unwrapped: where DistributedDataParallel averages gradients, they must reach the weights in the
+    same backward pass as those of `discriminator_term`. The call of the class's own `forward` passes by
+    `torch.compile`, which has no second derivative, and by autocast, which is too coarse for one.
+    """
+    was_training = discriminator.training
+    discriminator.eval()
+    real = real.detach().requires_grad_()
+    real_map, _ = type(discriminator).forward(discriminator, real)  # [N,1,h,w]
+    discriminator.train(was_training)
+    return losses.r1(real_map, real)

@@ -79,7 +79,8 @@ class Logs:
         """Logs metrics of an update by name, and means since the last entry: of the losses, and the speed."""
         speed = (self.progress.samples - self.logged_samples) / (time.monotonic() - self.logged_at)
         self.logged_at, self.logged_samples = time.monotonic(), self.progress.samples
-        losses = {name: statistics.fmean(each[name] for each in self.losses) for name in self.losses[-1]}
+        names = dict.fromkeys(name for each in self.losses for name in each)  # `r1` is not of every update
+        losses = {name: statistics.fmean(each[name] for each in self.losses if name in each) for name in names}
         self.losses = []
         self.watch.see_metrics(self.progress.global_step, metrics)
         shown = {**losses, **metrics, "pictures_per_second": speed}

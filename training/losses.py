@@ -70,6 +70,20 @@ def feature_matching(real_features: Sequence[Tensor], fake_features: Sequence[Te
     return torch.stack([F.l1_loss(fake, real.detach()) for real, fake in pairs]).sum()
 
 
+def r1(real_map: Tensor, real: Tensor) -> Tensor:
+    """R1 (Mescheder et al., 2018): E[||dD(x)/dx||^2] / 2, with D(x) the sum of an image's map. Not in the paper.
+
+    Args:
+        real_map (`torch.Tensor`): `[N,1,h,w]`, D's raw map.
+        real (`torch.Tensor`): `[N,C,H,W]`, what D has made it of, requiring a gradient.
+
+    Returns:
+        A scalar with a gradient to D's weights.
+    """
+    (gradient,) = torch.autograd.grad(real_map.sum(), real, create_graph=True)  # [N,C,H,W]
+    return gradient.square().sum(dim=(1, 2, 3)).mean() / 2
+
+
 def l1(real: Tensor, fake: Tensor, mask_mean: Tensor) -> Tensor:
     """E[|x - x'|] / E[M]: the absolute difference over the whole image, scaled by the share of the hole.
 

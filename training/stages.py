@@ -29,7 +29,7 @@ class EdgeStage:
     """Trains G1 against D1 by the adversarial and the feature matching loss (the paper's section 3.1).
 
     A loss of weight 0 is not computed; without adversarial and feature matching loss there is no discriminator.
-    Every stage names the networks it trains and has the same six methods. For each batch, `predict` and
+    Every stage names the networks it trains and has the same seven methods. For each batch, `predict` and
     `discriminator_terms` are called, then, after the discriminator's update (with `published_update`, before it),
     `generator_terms`; `metrics`, `scores` and `grid_columns` describe the result.
 
@@ -64,9 +64,13 @@ class EdgeStage:
         """The loss of D1, if there is one; the prediction is detached."""
         if not self.discriminators:
             return {}
-        real = torch.cat([batch["gray"], batch["edges"]], dim=1)  # [N,2,H,W]
+        (real,) = self.real_inputs(batch).values()  # [N,2,H,W]
         fake = torch.cat([batch["gray"], predicted["pred_edges"].detach()], dim=1)  # [N,2,H,W]
         return {"discriminator": self.judging.discriminator_term(self.networks["edge_discriminator"], real, fake)}
+
+    def real_inputs(self, batch: Tensors) -> dict[str, Tensor]:
+        """What each discriminator sees of the true samples, by the discriminator's name."""
+        return {name: torch.cat([batch["gray"], batch["edges"]], dim=1) for name in self.discriminators}  # [N,2,H,W]
 
     def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
         """The unweighted losses of G1 by name, from a forward pass of D1 of its own.
@@ -78,7 +82,7 @@ class EdgeStage:
         edges, pred_edges = batch["edges"], predicted["pred_edges"]
         terms: dict[str, Tensor] = {}
         if self.discriminators:
-            real = torch.cat([batch["gray"], edges], dim=1)  # [N,2,H,W]
+            (real,) = self.real_inputs(batch).values()  # [N,2,H,W]
             fake = torch.cat([batch["gray"], pred_edges], dim=1)  # [N,2,H,W]
             terms |= self.judging.generator_terms(self.networks["edge_discriminator"], real, fake)
         if self.weights["cross_entropy"]:
@@ -156,6 +160,10 @@ class CompletionStage:
             return {}
         discriminator, fake = self.networks["completion_discriminator"], predicted["judged_image"].detach()
         return {"discriminator": self.judging.discriminator_term(discriminator, batch["image"], fake)}
+
+    def real_inputs(self, batch: Tensors) -> dict[str, Tensor]:
+        """What each discriminator sees of the true samples, by the discriminator's name."""
+        return dict.fromkeys(self.discriminators, batch["image"])
 
     def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
         """The unweighted losses of G2 by name, from a forward pass of D2 of its own. Arguments as in `EdgeStage`."""
@@ -240,6 +248,11 @@ class JointStage(CompletionStage):
             edge_terms = self.edge_stage.discriminator_terms(batch, predicted)
             terms |= {f"edge_{name}": term for name, term in edge_terms.items()}
         return terms
+
+    def real_inputs(self, batch: Tensors) -> dict[str, Tensor]:
+        """What D2 and, with `keep_edge_losses`, D1 see of the true samples, by the discriminator's name."""
+        of_edges = {} if self.edge_stage is None else self.edge_stage.real_inputs(batch)
+        return {**super().real_inputs(batch), **of_edges}
 
     def generator_terms(self, batch: Tensors, predicted: Tensors, mask_mean: Tensor) -> dict[str, Tensor]:
         """The unweighted losses of G1 and G2 by name; see `CompletionStage`."""

@@ -19,6 +19,7 @@ from training.checkpoints.state import Progress, RunState
 from training.config import TrainingConfig, save_config
 from training.data.loader import Batch, make_train_loader, make_validation_batches
 from training.ema import make_ema, published_weights
+from training.judging import r1_term
 from training.logs import Logs, check_tracker, join_batches
 from training.networks import inherit_settings, make_networks, save_networks
 from training.optimizer import ScheduledAdam
@@ -26,6 +27,8 @@ from training.publish import push, write_card
 from training.stages import STAGES
 from training.termination import TerminationRequest
 from training.validation import Validation
+
+R1_INTERVAL = 16  # updates; nothing is lost by a step 16 times as large (Karras et al., 2020)
 
 logger = logging.getLogger(__name__)
 
@@ -131,6 +134,7 @@ class Trainer:
         mask_mean = self.accelerator.reduce(shares.mean(), "mean")  # over all processes
         has_judges = self.discriminator_optimizer is not None
         judged_first = has_judges and self.config.published_update
+        is_regularised = self.config.r1_gamma > 0 and self.progress.global_step % R1_INTERVAL == 0
         predictions: list[dict[str, Tensor]] = []
         terms: list[dict[str, Tensor]] = [{} for _ in batches]
         generator_terms: dict[str, Tensor] = {}
@@ -145,6 +149,9 @@ class Trainer:
                     if judged_first:
                         generator_terms = self.stage.generator_terms(batch, predictions[number], mask_mean)
                     loss = torch.stack([*terms[number].values()]).sum()
+                    if is_regularised:
+                        terms[number]["r1"] = self._r1(batch)
+                        loss = loss + R1_INTERVAL * self.config.r1_gamma * terms[number]["r1"]
                     self.discriminator_optimizer.update(loss, self.progress.minutes)
         # Phase 2: the generators, by default judged by the updated discriminators.
         for number, batch in enumerate(batches):
@@ -165,6 +172,11 @@ class Trainer:
         self.progress.global_step += 1
         means = {name: torch.stack([each[name] for each in terms]).mean() for name in terms[0]}
         return join_batches(batches), join_batches(predictions), means
+
+    def _r1(self, batch: Batch) -> Tensor:
+        """R1 of all discriminators."""
+        real_inputs = self.stage.real_inputs(batch).items()
+        return torch.stack([r1_term(self.networks[name], real) for name, real in real_inputs]).sum()
 
     def _set_training(self, is_training: bool) -> None:
         """The mode of the trained networks, which decides whether their spectral norms take a step."""
