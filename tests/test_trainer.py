@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import io
 import json
 import logging
 import math
@@ -10,11 +11,14 @@ import os
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from PIL import Image
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch.testing import assert_close
 from training_runs import assert_same_weights, final_weights, logged, run, tiny_settings
 
@@ -23,7 +27,7 @@ from training.checkpoints.folders import find_checkpoints
 from training.config import CompletionLossWeights, EdgeLossWeights, TrainingConfig
 from training.discriminator import PatchDiscriminator
 from training.judging import r1_term
-from training.logs import draw_grid
+from training.logs import draw_grid, shorten
 from training.optimizer import ScheduledAdam, learning_rate_factor
 from training.stages import EdgeStage
 from training.trainer import NonFiniteError, Trainer
@@ -308,11 +312,44 @@ def assert_same_generator(one: Path, other: Path) -> None:
 
 def test_the_grid_has_titles_and_no_more_than_sixteen_rows():
     columns = {"masked": torch.ones(20, 3, 64, 64), "lines": torch.zeros(20, 1, 64, 64)}
-    pixels = draw_grid(columns)
-    assert pixels.shape == (16 + 16 * 64, 2 * 64, 3)
-    assert [(pixels[:16, 64 * column : 64 * (column + 1)] < 128).any() for column in (0, 1)] == [True, True]
-    assert (pixels[16:, :64] == 255).all()
-    assert (pixels[16:, 64:] == 0).all()
+    pixels = draw_grid(columns, [str(number) for number in range(19)] + ["W" * 99])
+    assert pixels.shape == (16 + 16 * 64, 96 + 2 * 64, 3)
+    assert [(pixels[:16, start : start + 64] < 128).any() for start in (96, 160)] == [True, True]
+    assert all((pixels[start : start + 16, :96] < 128).any() for start in range(16, 16 + 16 * 64, 64))
+    assert (pixels[16:, 96:160] == 255).all()
+    assert (pixels[16:, 160:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("0123456789abcdef", "0123456789abcdef"),
+        ("IMG_20240517_183045_portrait", "IMG_202..ortrait"),
+        ("maison près du pont", "maison ..du pont"),
+        ("家\n", "??"),
+    ],
+)
+def test_a_long_name_loses_its_middle_and_a_strange_one_its_letters(name, shown):
+    assert shorten(name) == shown
+    images = {"a": torch.ones(1, 1, 32, 32)}
+    assert (draw_grid(images, [name])[16:, 96:] == 255).all()  # none is drawn over an image
+
+
+def test_what_tensorboard_shows_holds_no_folder_of_this_machine(data, results):
+    for stage, folder in results.items():
+        files = [path for path in (folder / "logs").rglob("*") if path.is_file()]
+        written = b"".join(path.read_bytes() for path in files)
+        assert len(files) >= 3  # losses and images; settings; settings as YAML
+        for place in (data, folder, folder.parent):
+            assert str(place).encode() not in written
+        assert b"train_data_dir" in written
+        assert b"pictures" in written
+        events = EventAccumulator(str(folder / "logs" / "edgeconnect_hf"))
+        events.Reload()
+        assert events.Tags()["images"] == ["validation"]
+        (image,) = events.Images("validation")
+        shown = Image.open(io.BytesIO(image.encoded_image_string))
+        assert np.array_equal(shown, Image.open(folder / "validation.png")), stage
 
 
 def test_the_card_is_there_before_the_mark_of_a_finished_run(data, tmp_path, monkeypatch):

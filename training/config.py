@@ -2,10 +2,11 @@
 
 import dataclasses
 import math
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
-from typing import ClassVar, Literal, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, Literal, get_args, get_origin, get_type_hints
 
 import yaml
 
@@ -313,3 +314,13 @@ class TrainingConfig(DataConfig):
 def save_config(config: TrainingConfig, path: str | Path) -> None:
     """Writes the resolved settings as a recipe that repeats the run."""
     Path(path).write_text(yaml.safe_dump(dataclasses.asdict(config), sort_keys=False), encoding="utf-8")
+
+
+def without_local_paths(config: TrainingConfig) -> dict[str, Any]:
+    """All settings by name, for others to see: of a local path the last part only."""
+    settings = dataclasses.asdict(config)
+    return {name: _last_part(value) if isinstance(value, str) else value for name, value in settings.items()}
+
+
+def _last_part(text: str) -> str:
+    return os.path.basename(os.path.abspath(text)) if os.path.isabs(text) or os.path.exists(text) else text

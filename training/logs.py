@@ -1,6 +1,7 @@
 """What a run shows of itself: progress bar, logged values, validation grids."""
 
 import logging
+import re
 import statistics
 import time
 from collections.abc import Mapping, Sequence
@@ -17,12 +18,13 @@ from tqdm.auto import tqdm
 
 from edgeconnect_hf.hub.card import VALIDATION_GRID
 from training.checkpoints.state import Progress
-from training.config import TrainingConfig
+from training.config import TrainingConfig, without_local_paths
 from training.stages import Stage
 from training.watch import Watch
 
 _GRID_ROWS = 16
-_TITLE_HEIGHT = 16  # pixels
+_TITLE_HEIGHT, _NAME_WIDTH = 16, 96  # pixels
+_NAME_LENGTH = 16  # characters
 
 logger = logging.getLogger(__name__)
 
@@ -58,8 +60,9 @@ class Logs:
         accumulated = self.accelerator.gradient_accumulation_steps
         total = processes * batch * accumulated
         logger.info(f"{total} images per update: processes {processes}, batch {batch}, accumulated {accumulated}.")
-        settings = {name: value for name, value in vars(self.config).items() if isinstance(value, int | float | str)}
-        self.accelerator.init_trackers("edgeconnect_hf", config=settings)
+        settings = without_local_paths(self.config).items()  # trackers show them to others
+        plain = {name: value for name, value in settings if isinstance(value, int | float | str)}
+        self.accelerator.init_trackers("edgeconnect_hf", config=plain)
         self.logged_at = time.monotonic()
         self.bar = tqdm(
             desc=self.config.stage,
@@ -99,7 +102,12 @@ class Logs:
         return tqdm.format_interval(60 * max(0, min(left)))
 
     def log_validation(
-        self, batch: Mapping[str, Tensor], predicted: Mapping[str, Tensor], stage: Stage, scores: Mapping[str, float]
+        self,
+        batch: Mapping[str, Tensor],
+        predicted: Mapping[str, Tensor],
+        stage: Stage,
+        names: Sequence[str],
+        scores: Mapping[str, float],
     ) -> None:
         """Writes and logs the grid of the first validation images, and logs the scores of all. On the main process.
 
@@ -107,10 +115,11 @@ class Logs:
             batch (`Mapping[str, torch.Tensor]`): all validation samples.
             predicted (`Mapping[str, torch.Tensor]`): what `stage` predicts of them.
             stage (`Stage`): names the grid's columns.
+            names (`Sequence[str]`): of the samples, for the grid's rows.
             scores (`Mapping[str, float]`): by name.
         """
         step, output_dir = self.progress.global_step, Path(self.config.output_dir)
-        pixels = draw_grid(stage.grid_columns(batch, predicted))
+        pixels = draw_grid(stage.grid_columns(batch, predicted), names)
         (output_dir / "validation").mkdir(parents=True, exist_ok=True)
         for path in (output_dir / "validation" / f"step-{step:07d}.png", output_dir / VALIDATION_GRID):
             Image.fromarray(pixels).save(path)
@@ -134,19 +143,31 @@ def join_batches(batches: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return {name: torch.cat([batch[name] for batch in batches]) for name in batches[0]}
 
 
-def draw_grid(columns: Mapping[str, Tensor]) -> npt.NDArray[np.uint8]:
-    """The first images of `columns` side by side, each column under its title.
+def draw_grid(columns: Mapping[str, Tensor], names: Sequence[str]) -> npt.NDArray[np.uint8]:
+    """The first images of `columns` side by side, each column under its title, each row beside its name.
 
     Args:
         columns (`Mapping[str, torch.Tensor]`): by title, `[N,1,S,S]` or `[N,3,S,S]` in [0,1].
+        names (`Sequence[str]`): one for each row; long ones are shortened in the middle.
 
     Returns:
         `[H,W,3]`.
     """
     rows = torch.cat([images[:_GRID_ROWS].expand(-1, 3, -1, -1) for images in columns.values()], dim=3)  # [N,3,S,5S]
     grid = torch.cat([*rows], dim=1)  # [3,N*S,5S]
-    pixels = (grid.permute(1, 2, 0).float().cpu().numpy() * 255).round().astype(np.uint8)
-    header = Image.new("RGB", (pixels.shape[1], _TITLE_HEIGHT), "white")
+    images = Image.fromarray((grid.permute(1, 2, 0).float().cpu().numpy() * 255).round().astype(np.uint8))
+    page = Image.new("RGB", (_NAME_WIDTH + images.width, _TITLE_HEIGHT + images.height), "white")
+    draw = ImageDraw.Draw(page)
     for number, title in enumerate(columns):
-        ImageDraw.Draw(header).text((number * header.width // len(columns) + 2, 2), title, "black")
-    return np.concatenate([np.asarray(header), pixels])
+        draw.text((_NAME_WIDTH + number * images.width // len(columns) + 2, 2), title, "black")
+    for number, name in enumerate(names[: len(rows)]):
+        draw.text((2, _TITLE_HEIGHT + number * images.height // len(rows) + 2), shorten(name), "black")
+    page.paste(images, (_NAME_WIDTH, _TITLE_HEIGHT))
+    return np.array(page)
+
+
+def shorten(name: str) -> str:
+    """A name that is not too long for the grid, without its middle if need be, of letters that Pillow's font has."""
+    if len(name) > _NAME_LENGTH:
+        name = f"{name[: _NAME_LENGTH // 2 - 1]}..{name[-_NAME_LENGTH // 2 + 1 :]}"
+    return re.sub(r"[^\x20-\x7e\xa0-\xff]", "?", name)

@@ -71,7 +71,8 @@ class Validation:
             predicted = join_batches([self.stage.predict(batch) for batch in self.batches])
             scores = self.stage.scores(batch, predicted)
             by_hole = f1_by_hole(batch, predicted) if "f1" in scores else {}
-            self.logs.log_validation(batch, predicted, self.stage, {**scores, **by_hole})
+            names = [str(number + 1) for number in range(len(batch["image"]))]
+            self.logs.log_validation(batch, predicted, self.stage, names, {**scores, **by_hole})
             name = _decisive(scores)
             self.last = {"step": step, name: scores[name], **by_hole}
             if name not in self.best or _SIGNS[name] * (scores[name] - self.best[name]) > 0:
