@@ -1,10 +1,11 @@
-"""To the Hub and back with the real client, in fresh processes, against a Hub on this machine."""
+"""To the Hub and back with the real client, in processes of its own, against a Hub on this machine."""
 
 import json
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ from edgeconnect_hf.hub.card import with_location, write_model_card
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
-# Every program ends by printing one JSON value. `pixels` tells models apart.
-PRELUDE = """
-import hashlib, json, sys
+# Imports once what takes seconds, then runs the programs it is given and prints the `answer` of each as JSON.
+# `pixels` tells models apart.
+SERVE = """
+import contextlib, hashlib, json, os, sys
 import numpy as np, torch
 from edgeconnect_hf import EdgeConnectPipeline, EdgeGenerator
 from edgeconnect_hf.hub import push_folder
@@ -34,29 +36,44 @@ def error(call, *arguments, **options):
         call(*arguments, **options)
     except Exception as error:
         return f"{type(error).__name__}: {error}"
+for line in sys.stdin:
+    program, sys.argv[1:], os.environ["HF_TOKEN"] = json.loads(line)
+    answer = None
+    with contextlib.redirect_stdout(sys.stderr):
+        exec(program)
+    print(json.dumps(answer), flush=True)
 """
 
 
 class Machine:
-    """A machine of its own: an empty cache, an endpoint, perhaps a token."""
+    """A machine of its own: an empty cache, an endpoint, and one Python for all programs."""
 
     def __init__(self, home: Path, endpoint: str):
-        self.home, self.endpoint = home, endpoint
+        self.environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+        self.environment |= {"HF_ENDPOINT": endpoint, "HF_HOME": str(home), "HF_HUB_DISABLE_XET": "1"}
+        self.said = home / "stderr.txt"
 
-    def start(self, *arguments: object, token: str | None = "hf_test") -> subprocess.CompletedProcess[str]:
-        """Python with `arguments`, to its end."""
-        environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
-        environment |= {"HF_ENDPOINT": self.endpoint, "HF_HOME": str(self.home), "HF_HUB_DISABLE_XET": "1"}
-        if token is not None:
-            environment["HF_TOKEN"] = token
+    def __enter__(self) -> "Machine":
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.said.open("w")}
+        self.python = subprocess.Popen([sys.executable, "-c", SERVE], env=self.environment, text=True, **pipes)
+        pipes["stderr"].close()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.python.communicate()
+
+    def run(self, program: str, *arguments: object, token: str = "hf_test"):
+        """What `program` leaves as `answer`; with the empty token, nobody is logged in."""
+        print(json.dumps([program, [*map(str, arguments)], token]), file=self.python.stdin, flush=True)
+        answer = self.python.stdout.readline()
+        assert answer, self.said.read_text()
+        return json.loads(answer)
+
+    def start(self, *arguments: object) -> subprocess.CompletedProcess[str]:
+        """A fresh Python with `arguments`, logged in, to its end."""
+        environment = {**self.environment, "HF_TOKEN": "hf_test"}
         command = [sys.executable, *map(str, arguments)]
         return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-
-    def run(self, program: str, *arguments: object, token: str | None = "hf_test"):
-        """The JSON value that `program` prints."""
-        done = self.start("-c", PRELUDE + program, *arguments, token=token)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout.splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
@@ -75,21 +92,27 @@ def folder(tiny_pipeline, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def author(hub, folder, tmp_path_factory) -> Machine:
+def author(hub, folder, tmp_path_factory) -> Iterator[Machine]:
     """The machine that pushed: a pipeline in two variants, one generator, a private pipeline."""
-    machine = Machine(tmp_path_factory.mktemp("author"), hub.url)
-    machine.run(
-        """
+    with Machine(tmp_path_factory.mktemp("author"), hub.url) as machine:
+        machine.run(
+            """
 pipe = EdgeConnectPipeline.from_pretrained(sys.argv[1])
 pipe.push_to_hub("tester/tiny", commit_message="First", license="apache-2.0")
 pipe.push_to_hub("tester/secret", private=True)
 pipe.edge_generator.push_to_hub("lines")  # under the token's user
 EdgeConnectPipeline.from_pretrained(sys.argv[1], dtype=torch.float16).push_to_hub("tester/tiny", variant="fp16")
-print("null")
 """,
-        folder,
-    )
-    return machine
+            folder,
+        )
+        yield machine
+
+
+@pytest.fixture(scope="module")
+def reader(hub, tmp_path_factory) -> Iterator[Machine]:
+    """A machine that has pulled nothing yet."""
+    with Machine(tmp_path_factory.mktemp("reader"), hub.url) as machine:
+        yield machine
 
 
 def files(hub, repo_id) -> dict:
@@ -110,9 +133,8 @@ def test_what_is_pushed(hub, author):
     assert 'EdgeGenerator.from_pretrained("tester/lines")' in files(hub, "tester/lines")["README.md"]["data"].decode()
 
 
-def test_pulled_into_an_empty_cache_it_paints_the_same_pixels(hub, author, folder, tmp_path):
+def test_pulled_into_an_empty_cache_it_paints_the_same_pixels(hub, author, reader, folder):
     """And from the warm cache without a network, by every loader; only what was never pulled is missed then."""
-    reader = Machine(tmp_path, hub.url)
     pulled = reader.run(
         """
 from diffusers import DiffusionPipeline
@@ -132,7 +154,7 @@ alone = EdgeGenerator.from_pretrained("tester/lines")
 pulled["same_generator"] = all(torch.equal(a, b) for a, b in zip(
     sub.state_dict().values(), alone.state_dict().values(), strict=True))
 pulled["revision"] = error(EdgeConnectPipeline.from_pretrained, "tester/tiny", revision="no-such-branch")
-print(json.dumps(pulled))
+answer = pulled
 """,
         folder,
     )
@@ -140,18 +162,20 @@ print(json.dumps(pulled))
     assert (pulled["half"], pulled["rounded"], pulled["same_generator"]) == ("torch.float16", True, True)
     assert pulled["revision"].startswith("RevisionNotFoundError")
 
-    offline = Machine(tmp_path, "http://127.0.0.1:9").run(  # the port that discards: nobody listens
-        """
+    home = reader.said.parent
+    with Machine(home, "http://127.0.0.1:9") as cut_off:  # the port that discards: nobody listens
+        offline = cut_off.run(
+            """
 from diffusers import DiffusionPipeline
-print(json.dumps({
+answer = {
     "ours": pixels(EdgeConnectPipeline.from_pretrained("tester/tiny")),
     "generic": pixels(DiffusionPipeline.from_pretrained("tester/tiny")),
     "cold": error(EdgeConnectPipeline.from_pretrained, "tester/other"),
     "push": error(push_folder, sys.argv[1], "tester/tiny"),
-}))
+}
 """,
-        folder,
-    )
+            folder,
+        )
     assert offline["ours"] == offline["generic"] == pulled["folder"]
     assert offline["cold"].startswith(
         "OSError: `pretrained_model_name_or_path` is 'tester/other', neither a folder here"
@@ -159,27 +183,26 @@ print(json.dumps({
     assert offline["push"].startswith("PushError: the push to 'tester/tiny' failed: ")
 
 
-def test_without_token_or_rights_the_client_says_so(hub, author, folder, tmp_path):
-    stranger = Machine(tmp_path, hub.url)
-    refused = stranger.run(
-        'print(json.dumps([error(EdgeConnectPipeline.from_pretrained, "tester/secret"),'
-        ' error(push_folder, sys.argv[1], "tester/tiny")]))',
+def test_without_token_or_rights_the_client_says_so(hub, author, reader, folder):
+    refused = reader.run(
+        'answer = [error(EdgeConnectPipeline.from_pretrained, "tester/secret"),'
+        ' error(push_folder, sys.argv[1], "tester/tiny")]',
         folder,
-        token=None,
+        token="",
     )
     assert refused[0].startswith("RepositoryNotFoundError")
     assert "private or gated repo" in refused[0]
     assert refused[1].startswith("PushError: the push to 'tester/tiny' failed: ")
     before = files(hub, "tester/tiny")
-    program = 'print(json.dumps(error(push_folder, sys.argv[1], "tester/tiny")))'
-    message = stranger.run(program, folder, token=hub.read_only_token)
+    program = 'answer = error(push_folder, sys.argv[1], "tester/tiny")'
+    message = reader.run(program, folder, token=hub.read_only_token)
     assert message.startswith("PushError: the push to 'tester/tiny' failed: ")
     assert "rights required to write" in message
     assert files(hub, "tester/tiny") == before
 
 
 def test_a_push_broken_off_changes_nothing_and_a_second_completes_it(hub, author, folder, tmp_path):
-    program = 'print(json.dumps(error(push_folder, sys.argv[1], "tester/broken", commit_message="Whole")))'
+    program = 'answer = error(push_folder, sys.argv[1], "tester/broken", commit_message="Whole")'
     model = tmp_path / "model"
     changed = EdgeConnectPipeline.from_pretrained(folder)
     with torch.no_grad():  # other weights than any on the Hub
@@ -195,21 +218,21 @@ def test_a_push_broken_off_changes_nothing_and_a_second_completes_it(hub, author
     hub.log.clear()
     commits = len(hub.repos["models", "tester/broken"]["history"])
     push = 'push_folder(sys.argv[1], "tester/broken", commit_message="Whole"); '
-    assert author.run(f"{push}{push}print('null')", model) is None
+    author.run(push + push, model)
     assert f"edge_generator/{WEIGHTS}" in files(hub, "tester/broken")
     assert sum(method == "PUT" for method, _, _ in hub.log) == 1  # what had arrived was not sent again
     assert len(hub.repos["models", "tester/broken"]["history"]) == commits + 1  # nor was a second commit made
 
 
 def test_a_card_on_the_hub_is_kept(hub, author, folder):
-    program = 'EdgeConnectPipeline.from_pretrained(sys.argv[1]).push_to_hub("lines"); print("null")'
+    program = 'EdgeConnectPipeline.from_pretrained(sys.argv[1]).push_to_hub("lines")'
     card = files(hub, "tester/lines")["README.md"]
     author.run(program, folder)
     assert files(hub, "tester/lines")["README.md"] == card
     assert "model_index.json" in files(hub, "tester/lines")
 
 
-def test_pickles_strange_code_and_monstrous_configs_are_refused(hub, author, folder, tmp_path):
+def test_pickles_strange_code_and_monstrous_configs_are_refused(hub, author, reader, folder):
     """By our loader and by the generic one; and code in a repository does not run."""
     repos = hub.repos
     tiny = dict(files(hub, "tester/tiny"))
@@ -233,18 +256,17 @@ def test_pickles_strange_code_and_monstrous_configs_are_refused(hub, author, fol
     publish("huge", {**tiny, "edge_generator/config.json": text(json.dumps({**config, "base_channels": 10**9}))})
     publish("code", {**tiny, "pipeline.py": text("raise SystemExit('code from a repository ran')")})
 
-    reader = Machine(tmp_path, hub.url)
     refused = reader.run(
         """
 from diffusers import DiffusionPipeline
 loaders = {"ours": EdgeConnectPipeline.from_pretrained, "generic": DiffusionPipeline.from_pretrained}
-print(json.dumps({
+answer = {
     "folder": pixels(EdgeConnectPipeline.from_pretrained(sys.argv[1])),
     "code": [pixels(load("tester/code")) for load in loaders.values()],
     "custom": error(DiffusionPipeline.from_pretrained, "tester/code", custom_pipeline="tester/code"),
     "pickled": [error(load, "tester/pickled") for load in loaders.values()],
     "huge": [error(load, "tester/huge") for load in loaders.values()],
-}))
+}
 """,
         folder,
     )
