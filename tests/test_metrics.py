@@ -1,8 +1,11 @@
 """Figures against values worked out by hand."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from training.evaluation.metrics import (
@@ -14,6 +17,7 @@ from training.evaluation.metrics import (
     feature_distance,
     image_scores,
     line_figures,
+    line_hits,
     psnr,
     thin,
 )
@@ -89,7 +93,7 @@ def test_frechet_distance_of_shifted_pictures():
     levels = torch.tensor([[10, 60, 20], [90, 20, 80], [40, 50, 10], [70, 90, 60]], dtype=torch.uint8)
     real = [level.view(1, 3, 1, 1).expand(1, 3, 16, 16) for level in levels]
     distance = FrechetDistance(MeanColour())
-    distance.add_originals(real)
+    distance.use_originals(real)
     for _ in range(2):  # the originals are kept
         assert distance(real) == pytest.approx(0, abs=1e-4)
         # The same spread, the mean moved by 51/255 in each of three features.
@@ -134,6 +138,36 @@ def test_thin_lines_stay_as_they_are():
     lines[0, 0, 5] = 1  # from frame to frame
     lines[1, 0] = torch.eye(12)
     assert torch.equal(thin(lines), lines)
+
+
+def test_thinning_removes_what_zhang_and_suen_remove():
+    """Against the rule read off the paper, pixel by pixel."""
+    lines = (torch.rand(1, 1, 14, 17, generator=torch.Generator().manual_seed(0)) > 0.35).float()
+    expected, (height, width) = lines[0, 0].int(), lines.shape[-2:]
+    while True:
+        before = expected.clone()
+        for first_pass in (True, False):
+            around = F.pad(expected, (1, 1, 1, 1))
+            for y in range(height):
+                for x in range(width):
+                    p2, p3, p4 = (int(around[y + dy, x + dx]) for dy, dx in ((0, 1), (0, 2), (1, 2)))
+                    p5, p6, p7 = (int(around[y + dy, x + dx]) for dy, dx in ((2, 2), (2, 1), (2, 0)))
+                    p8, p9 = (int(around[y + dy, x + dx]) for dy, dx in ((1, 0), (0, 0)))
+                    ring = (p2, p3, p4, p5, p6, p7, p8, p9, p2)
+                    one_run = sum(a < b for a, b in pairwise(ring)) == 1
+                    sides = (p2 * p4 * p6, p4 * p6 * p8) if first_pass else (p2 * p4 * p8, p2 * p6 * p8)
+                    if 2 <= sum(ring[:8]) <= 6 and one_run and sides == (0, 0):
+                        expected[y, x] = 0
+        if torch.equal(before, expected):
+            break
+    assert torch.equal(thin(lines)[0, 0].int(), expected)
+
+
+def test_hits_of_lines_off_by_a_pixel_or_two():
+    true = torch.zeros(1, 1, 16, 16)
+    true[..., 8, :] = 1
+    assert [line_hits(true, true.roll(off, dims=-2), 1) for off in (0, 1, 2)] == [16, 16, 0]
+    assert [line_hits(true, true.roll(2, dims=-2), within) for within in (0, 1, 2)] == [0, 0, 16]
 
 
 def test_f1_forgives_two_pixels_and_no_more():

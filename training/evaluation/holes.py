@@ -31,17 +31,20 @@ class Samples:
         dataset (`str`): the folder, or one with a folder `validation` in it.
         resolution (`int`): side of the squares in pixels.
         sigma (`float`): Canny's.
+        most (`int`, *optional*): use at most so many images, spread evenly over the folder.
 
     Attributes:
-        names (`list[str]`): of the images, unique and valid as file names.
+        names (`list[str]`): of the images, unique and valid as file names; the same whatever `most` is.
     """
 
-    def __init__(self, dataset: str, resolution: int, sigma: float):
+    def __init__(self, dataset: str, resolution: int, sigma: float, most: int | None = None):
         settings = DataConfig(train_data_dir=dataset, resolution=resolution, sigma=sigma)
-        self.rows = load_folder("dataset", dataset, "validation", settings)
+        rows = list(load_folder("dataset", dataset, "validation", settings))
+        numbers = range(len(rows)) if most is None else np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)
+        self.rows = [rows[number] for number in numbers]
         self.make_sample = SampleMaker(settings, for_validation=True)
         files = [row["image"]["path"] or "picture" for row in self.rows]
-        self.names = [f"{number:04d}_{Path(file).stem}" for number, file in enumerate(files)]
+        self.names = [f"{number:04d}_{Path(file).stem}" for number, file in zip(numbers, files, strict=True)]
 
     def fingerprint(self) -> str:
         """Twelve hex digits that identify the images."""

@@ -12,7 +12,7 @@ from edgeconnect_hf.pictures import read_file
 
 
 class ImageFolder:
-    """PNG files in folders of folders: `original/NAME.png`, `20-30/masked/NAME.png`, `20-30/telea/NAME.png`, …
+    """PNG files in folders of folders: `original/SET/NAME.png`, `telea/SET/20-30/NAME.png`, …
 
     Args:
         root (`str` or `Path`): the outermost folder.

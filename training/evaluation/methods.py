@@ -1,5 +1,6 @@
-"""The methods that are compared: the pipeline with several kinds of lines, and OpenCV's two methods."""
+"""The methods that are compared: the pipeline with several kinds of lines, and other programs' methods."""
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -11,8 +12,10 @@ from PIL import Image
 
 from edgeconnect_hf import EdgeConnectPipeline
 from training.evaluation.holes import Example
+from training.evaluation.image_folder import ImageFolder
 
 _OPENCV_RADIUS = 3  # pixels, as in OpenCV's samples
+_PATCH_SIZE = 3  # pixels; the package's own default, 15, scores less and takes five times as long
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,7 @@ class Repair:
 
 
 Method: TypeAlias = Callable[[Example], Repair]
+Place: TypeAlias = tuple[str, str, str]  # of a result: set, hole size, image
 
 # Further arguments of the pipeline.
 MODEL_METHODS: dict[str, Callable[[Example], dict[str, Any]]] = {
@@ -40,14 +44,22 @@ MODEL_METHODS: dict[str, Callable[[Example], dict[str, Any]]] = {
     "edge_hints": lambda example: {"edge_hints": Image.fromarray(example.hints)},
 }
 OPENCV_METHODS = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}
-METHODS = (*MODEL_METHODS, *OPENCV_METHODS)
+FSR_METHODS = {"fsr_fast": "INPAINT_FSR_FAST", "fsr_best": "INPAINT_FSR_BEST"}  # names in cv2.xphoto
+METHODS = (*MODEL_METHODS, *OPENCV_METHODS, *FSR_METHODS, "patchmatch")
 
 
 def check_methods(methods: Sequence[str]) -> None:
-    """Raises a `ValueError` if `methods` is empty or holds an unknown name."""
-    unknown = [name for name in methods if name not in METHODS]
-    if unknown or not methods:
-        raise ValueError(f"`methods` names {', '.join(unknown) or 'nothing'}, expected some of {', '.join(METHODS)}.")
+    """Raises a `ValueError` if `methods` holds an unknown name, or one whose library is not installed."""
+    if unknown := [name for name in methods if name not in METHODS]:
+        raise ValueError(f"`methods` names {', '.join(unknown)}, expected some of {', '.join(METHODS)}.")
+    for name in methods:
+        if name in FSR_METHODS and not hasattr(cv2, "xphoto"):
+            raise ValueError(
+                f"`methods` names {name}, which needs OpenCV's contrib modules: in an environment of its own, "
+                "pip install opencv-contrib-python in place of opencv-python (docs/evaluation.md)."
+            )
+        if name == "patchmatch" and importlib.util.find_spec("patchmatch") is None:
+            raise ValueError("`methods` names patchmatch, which needs a library: pip install pypatchmatch.")
 
 
 def pipeline_method(pipeline: EdgeConnectPipeline, name: str, sigma: float) -> Method:
@@ -70,15 +82,63 @@ def pipeline_method(pipeline: EdgeConnectPipeline, name: str, sigma: float) -> M
     return repair
 
 
-def opencv_method(name: str) -> Method:
-    """One of `OPENCV_METHODS`."""
+def plain_method(name: str) -> Method:
+    """One of `METHODS` that has no model; its library must be installed."""
+    fill = _patchmatch if name == "patchmatch" else _fsr if name in FSR_METHODS else _opencv
 
     def repair(example: Example) -> Repair:
-        hole = example.mask.astype(np.uint8)
-        image = cv2.inpaint(example.image, hole, _OPENCV_RADIUS, OPENCV_METHODS[name])
-        return Repair(np.asarray(image, np.uint8))
+        return Repair(np.asarray(fill(example.image, example.mask.astype(np.uint8), name), np.uint8))
 
     return repair
+
+
+# [S,S,3] uint8 RGB and the hole, [S,S] uint8 in {0,1} -> [S,S,3] uint8
+
+
+def _opencv(image: npt.NDArray[np.uint8], hole: npt.NDArray[np.uint8], name: str) -> Any:
+    return cv2.inpaint(image, hole, _OPENCV_RADIUS, OPENCV_METHODS[name])
+
+
+def _fsr(image: npt.NDArray[np.uint8], hole: npt.NDArray[np.uint8], name: str) -> Any:
+    xphoto: Any = cv2.xphoto  # type: ignore[attr-defined, unused-ignore]  # only in opencv-contrib-python
+    filled = np.zeros_like(image)
+    xphoto.inpaint(image, 1 - hole, filled, getattr(xphoto, FSR_METHODS[name]))  # here 0 marks the hole
+    return filled
+
+
+def _patchmatch(image: npt.NDArray[np.uint8], hole: npt.NDArray[np.uint8], name: str) -> Any:
+    import patchmatch
+
+    patchmatch.set_random_seed(0)  # the same result whatever was filled before
+    return patchmatch.inpaint(image, hole, patch_size=_PATCH_SIZE)
+
+
+@dataclass(frozen=True)
+class ResultsOf:
+    """Another program's results in a folder of images, `SET/LOW-HIGH/NAME.png`.
+
+    Args:
+        name (`str`): of the method, for errors.
+        folder (`str`): the folder.
+    """
+
+    name: str
+    folder: str
+
+    def read(self, example: Example, place: Place) -> Repair:
+        """The result at `place`, in the hole; the known pixels are those of the image.
+
+        Raises:
+            ValueError: there is none, or it is of another size.
+        """
+        images = ImageFolder(self.folder)
+        path = images.path(*place)
+        if not path.is_file():
+            raise ValueError(f"`results` {self.name!r} lack {str(path)!r}.")
+        image = images.load(*place)
+        if image.shape != example.image.shape:
+            raise ValueError(f"{str(path)!r} must be an RGB image of {example.image.shape[:2]}: got {image.shape}.")
+        return Repair(np.where(example.mask[..., None], image, example.image))
 
 
 def line_segments(image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -99,8 +99,11 @@ class FrechetDistance:
                 f"torch-fidelity); `vgg_weights` gives another distance without them: {error}"
             ) from error
 
-    def add_originals(self, images: Iterable[Tensor]) -> None:
-        """The images to compare with, `[N,3,H,W]` uint8 RGB."""
+    def use_originals(self, images: Iterable[Tensor]) -> None:
+        """Compares with `images`, `[N,3,H,W]` uint8 RGB, and no others from now on."""
+        self.metric.reset_real_features = True
+        self.metric.reset()
+        self.metric.reset_real_features = False
         for batch in images:
             self.metric.update(batch, real=True)
 
@@ -131,20 +134,29 @@ def edge_precision_recall(edges: Tensor, pred_edges: Tensor, mask: Tensor) -> tu
 def edge_f1(edges: Tensor, pred_edges: Tensor, mask: Tensor, within: int = 2) -> float:
     """F1 of the lines drawn in the hole, where a pixel off by at most `within` counts; a pixel is a line above 0.5.
 
-    Lines are thinned first, and a true pixel counts for one drawn pixel only, so that neither thick lines nor many
-    beside each other score more: 2 hits / (drawn + true), over all images together.
+    Lines are thinned first, so that thick ones do not score more.
 
     Args:
         edges, pred_edges, mask (`torch.Tensor`): `[N,1,H,W]` in [0,1]; 1 in the mask marks the hole.
         within (`int`): pixels, along each axis.
 
     Returns:
-        In [0,1]; 0 where no line is drawn or none is true.
+        2 hits / (drawn + true), over all images together, in [0,1]; 0 where no line is drawn or none is true.
     """
     true, drawn = (thin(lines.float()) * (mask > 0.5) for lines in (edges, pred_edges))
+    return float(2 * line_hits(true, drawn, within) / (drawn.sum() + true.sum()).clamp(min=1))
+
+
+def line_hits(true: Tensor, drawn: Tensor, within: int) -> int:
+    """The number of line pixels drawn where there are some, off by at most `within` pixels along each axis.
+
+    A true pixel counts for one drawn pixel only, so that many lines beside each other do not score more.
+
+    Args:
+        true, drawn (`torch.Tensor`): `[N,1,H,W]`, values {0,1}, as given by `thin`.
+    """
     near_true, near_drawn = (F.max_pool2d(lines, 2 * within + 1, stride=1, padding=within) for lines in (true, drawn))
-    hits = torch.minimum((drawn * near_true).sum(), (true * near_drawn).sum())
-    return float(2 * hits / (drawn.sum() + true.sum()).clamp(min=1))
+    return int(torch.minimum((drawn * near_true).sum(), (true * near_drawn).sum()))
 
 
 def line_figures(pred_edges: Tensor, mask: Tensor) -> dict[str, float]:
@@ -183,22 +195,28 @@ def thin(lines: Tensor) -> Tensor:
     Returns:
         `[N,1,H,W]`, the same dtype, values {0,1}; no line where there was none.
     """
-    thinned = lines > 0.5
+    padded = F.pad(lines > 0.5, (1, 1, 1, 1))
+    flat, width = padded.view(-1), padded.shape[-1]
+    # The eight neighbours, clockwise from the upper one, as bits.
+    steps = (-width, 1 - width, 1, width + 1, width, width - 1, -1, -width - 1)
+    tables = [_removed(first_pass).to(lines.device) for first_pass in (True, False)]
+    pixels = flat.nonzero()[:, 0]  # of lines; there are few
     while True:
-        before = thinned
-        for first_pass in (True, False):
-            thinned = thinned & ~_outermost(thinned, first_pass)
-        if torch.equal(thinned, before):
-            return thinned.to(lines.dtype)
+        before = len(pixels)
+        for table in tables:
+            code = torch.zeros_like(pixels)
+            for bit, step in enumerate(steps):
+                code += flat[pixels + step].long() << bit
+            removed = table[code]
+            flat[pixels[removed]] = False
+            pixels = pixels[~removed]
+        if len(pixels) == before:
+            return padded[..., 1:-1, 1:-1].to(lines.dtype)
 
 
-def _outermost(lines: Tensor, first_pass: bool) -> Tensor:
-    """The pixels that a pass of Zhang and Suen removes: `[N,1,H,W]` bool."""
-    height, width = lines.shape[-2:]
-    padded = F.pad(lines, (1, 1, 1, 1))
-    # The eight neighbours, clockwise from the upper one.
-    steps = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))
-    around = torch.stack([padded[..., y : y + height, x : x + width] for y, x in steps])  # [8,N,1,H,W]
+def _removed(first_pass: bool) -> Tensor:
+    """Whether a pass of Zhang and Suen removes a line pixel, by the code of its neighbours: `[256]` bool."""
+    around = torch.arange(256) >> torch.arange(8).view(8, 1) & 1 > 0  # [8,256]
     neighbours = around.sum(dim=0)
     starts = (~around & around.roll(-1, dims=0)).sum(dim=0)  # of runs of line pixels around the pixel
     up, right, down, left = around[::2]

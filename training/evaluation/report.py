@@ -10,9 +10,10 @@ from PIL import Image, ImageDraw
 
 Row: TypeAlias = dict[str, Any]
 
-MEANS = ("l1", "psnr", "ssim", "feature_distance")
+MEANS = ("l1", "psnr", "ssim", "feature_distance", "lpips")
 
 _HEADINGS = {
+    "set": "set",
     "hole": "hole %",
     "method": "method",
     "model": "model",
@@ -20,16 +21,24 @@ _HEADINGS = {
     "psnr": "PSNR dB",
     "ssim": "SSIM",
     "feature_distance": "VGG19 distance",
+    "lpips": "LPIPS",
     "fid": "FID",
     "seconds": "seconds",
+    "threshold": "above",
     "precision": "precision",
     "recall": "recall",
     "f1": "F1",
+    "precision_1": "precision ±1",
+    "recall_1": "recall ±1",
+    "f1_1": "F1 ±1",
+    "precision_2": "precision ±2",
+    "recall_2": "recall ±2",
+    "f1_2": "F1 ±2",
     "all_ones_precision": "all ones: precision",
     "all_ones_f1": "all ones: F1",
 }
-_FORMATS = {"l1": ".2f", "psnr": ".2f", "ssim": ".4f", "fid": ".2f", "seconds": ".3f"}
-_TEXT = ("hole", "method", "model")
+_FORMATS = {"l1": ".2f", "psnr": ".2f", "ssim": ".4f", "lpips": ".4f", "threshold": "g", "fid": ".2f", "seconds": ".3f"}
+_TEXT = ("set", "hole", "method", "model")
 _TITLE_HEIGHT = 18  # pixels
 
 
@@ -41,35 +50,45 @@ def image_row(results: Sequence[Mapping[str, Any]]) -> Row:
     for name in MEANS:
         if name in results[0]:
             row[name] = statistics.fmean(result[name] for result in results)
-    row["seconds"] = statistics.median(result["seconds"] for result in results)
+    if "seconds" in results[0]:
+        row["seconds"] = statistics.median(result["seconds"] for result in results)
     return row
 
 
-def line_row(results: Sequence[Mapping[str, Any]]) -> Row:
+def line_row(results: Sequence[Mapping[str, Any]], threshold: float) -> Row:
     """G1's lines against the true ones, over the holes of all images together, and the scores of an all-ones map.
 
     Args:
-        results: numbers of line pixels in the hole (`line_hits`, `lines_drawn`, `lines_true`) and of `hole_pixels`.
+        results: with the counts of `scores.count_lines`.
+        threshold (`float`): one of `scores.THRESHOLDS`; a pixel is a line above it.
+
+    Returns:
+        `precision`, `recall` and `f1` exact to the pixel, `precision_1` … `f1_2` within one and two pixels.
     """
-    hits, drawn, true, pixels = (
-        sum(result[name] for result in results) for name in ("line_hits", "lines_drawn", "lines_true", "hole_pixels")
-    )
-    return {
-        **{name: results[0][name] for name in _TEXT},
-        "pictures": len(results),
-        "precision": hits / max(1, drawn),
-        "recall": hits / max(1, true),
-        "f1": 2 * hits / max(1, drawn + true),
-        "all_ones_precision": true / pixels,
-        "all_ones_f1": 2 * true / (pixels + true),
-    }
+    drawn, *hits = (sum(counts) for counts in zip(*(_counts(result, threshold) for result in results), strict=True))
+    true, pixels = (sum(result[name] for result in results) for name in ("lines_true", "hole_pixels"))
+    row = {name: results[0][name] for name in _TEXT} | {"pictures": len(results), "threshold": threshold}
+    for suffix, count in zip(("", "_1", "_2"), hits, strict=True):
+        row[f"precision{suffix}"] = count / max(1, drawn)
+        row[f"recall{suffix}"] = count / max(1, true)
+        row[f"f1{suffix}"] = 2 * count / max(1, drawn + true)
+    return row | {"all_ones_precision": true / pixels, "all_ones_f1": 2 * true / (pixels + true)}
+
+
+def best_threshold(results: Sequence[Mapping[str, Any]]) -> float:
+    """The threshold with the highest F1 within two pixels, over all `results` together."""
+    return max(map(float, results[0]["line_counts"]), key=lambda threshold: line_row(results, threshold)["f1_2"])
+
+
+def _counts(result: Mapping[str, Any], threshold: float) -> Sequence[int]:
+    return result["line_counts"][str(threshold)]
 
 
 def markdown_report(report: Mapping[str, Any]) -> str:
     """The tables of an evaluation, with its settings in the first line.
 
     Args:
-        report: `settings` and the rows `table` and `lines`; the latter may be empty.
+        report: `settings` and the rows `table`, `lines` and `calibrated_lines`; the latter two may be missing or empty.
     """
     settings = report["settings"]
     text = (
@@ -78,15 +97,20 @@ def markdown_report(report: Mapping[str, Any]) -> str:
     )
     text += markdown_table(report["table"])
     if report["lines"]:
-        text += "\nThe edge generator's lines in the hole, exact to the pixel:\n\n" + markdown_table(report["lines"])
+        text += "\nThe edge generator's lines in the hole, exact to the pixel"
+        text += " and within one and two" if "f1_2" in report["lines"][0] else ""
+        text += ":\n\n" + markdown_table(report["lines"])
+    if report.get("calibrated_lines"):
+        text += "\nAbove the threshold with the best F1 within two pixels, found for each model on these images:\n\n"
+        text += markdown_table(report["calibrated_lines"])
     return text
 
 
 def markdown_table(rows: Sequence[Row]) -> str:
-    """Rows of one kind as a Markdown table of the columns in `_HEADINGS`."""
-    columns = [name for name in _HEADINGS if name in rows[0]]
+    """Rows of one kind as a Markdown table of the columns in `_HEADINGS`; what a row lacks stays empty."""
+    columns = [name for name in _HEADINGS if any(name in row for row in rows)]
     lines = [[_HEADINGS[name] for name in columns], ["---" if name in _TEXT else "---:" for name in columns]]
-    lines += [[_cell(name, row[name]) for name in columns] for row in rows]
+    lines += [[_cell(name, row[name]) if name in row else "" for name in columns] for row in rows]
     return "\n".join("| " + " | ".join(cells) + " |" for cells in lines) + "\n"
 
 

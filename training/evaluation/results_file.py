@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 Key: TypeAlias = tuple[str, ...]
 
-KEY_FIELDS = ("hole", "method", "model", "picture")
+KEY_FIELDS = ("set", "hole", "method", "model", "picture")
 
 
 class ResultsFile:
