@@ -17,6 +17,7 @@ _LAZY = {
     "GeneratorOutput": "models",
     "canny": "edges",
     "convert_checkpoints": "formats.published",
+    "select_object": "selection",
     "to_gray": "edges",
 }
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from .models import GeneratorOutput as GeneratorOutput
     from .pipeline import EdgeConnectPipeline as EdgeConnectPipeline
     from .pipeline import EdgeConnectPipelineOutput as EdgeConnectPipelineOutput
+    from .selection import select_object as select_object
 
 
 def __getattr__(name: str) -> Any:
