@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 
-.PHONY: inpaint test test-slow fuzz chromium quality format
+.PHONY: inpaint test test-slow fuzz provenance chromium quality format
 
 inpaint: $(VENV)/.edgeconnect
 	$(BIN)/edgeconnect inpaint examples/facade.jpg examples/facade_mask.png -o repaired.png
@@ -20,6 +20,10 @@ test-slow: $(VENV)/.edgeconnect-dev chromium
 MINUTES ?= 10
 fuzz: $(VENV)/.edgeconnect-dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/run.py --minutes $(MINUTES)
+
+# Where every committed picture comes from; fails where one cannot be traced to the training data's manifest.
+provenance: $(VENV)/.edgeconnect-dev
+	@$(BIN)/python training/data/provenance.py
 
 # The page's tests drive the system's browser; without one they are skipped, and say so.
 chromium:
