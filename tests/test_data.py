@@ -228,7 +228,7 @@ def test_a_folder_with_splits_gives_the_split(tmp_path, streaming):
     config = make_config(tmp_path / "data", train_batch_size=3, streaming=streaming)
     batches = take(make_train_loader(config, 1, 0, 0), 2)
     assert [sorted(numbers(batch)) for batch in batches] == [[0, 1, 2]] * 2
-    assert [numbers(batch) for batch in make_validation_batches(config)] == [[200]]
+    assert [numbers(batch) for batch in make_validation_batches(config)[0]] == [[200]]
 
 
 @pytest.mark.parametrize("streaming", [False, True])
@@ -278,7 +278,7 @@ if __name__ == "__main__":  # a worker imports this file
             train_batch_size=3,
             max_train_steps=1,
         )
-        for batch in (next(iter(make_train_loader(config, 1, 0, 0))), *make_validation_batches(config)):
+        for batch in (next(iter(make_train_loader(config, 1, 0, 0))), *make_validation_batches(config)[0]):
             print("numbers", sorted(round(value) for value in (batch["image"][:, 0, 0, 0] * 255).tolist()))
     try:
         make_train_loader(TrainingConfig(dataset_name="tester/nothing", max_train_steps=1), 1, 0, 0)
@@ -450,23 +450,23 @@ def test_validation_batches_are_fixed(folder, tmp_path):
     config = make_config(
         folder, validation_data_dir=str(validation), num_validation_images=6, hint_probability=1.0, random_flip=True
     )
-    first, second = make_validation_batches(config), make_validation_batches(config)
+    first, second = make_validation_batches(config)[0], make_validation_batches(config)[0]
     assert_equal_batches(first, second)
     assert [len(batch["image"]) for batch in first] == [4, 2]
     assert [numbers(batch) for batch in first] == [[0, 1, 2, 3], [4, 5]]
     assert not any(batch["hints"].any() or batch["from_true_edges"].any() for batch in first)
-    assert len(make_validation_batches(replace(config, num_validation_images=50))) == 2  # all seven
+    assert len(make_validation_batches(replace(config, num_validation_images=50))[0]) == 2  # all seven
 
 
 def test_validation_pictures_are_spread_over_the_data(folder):
     config = make_config(folder, validation_data_dir=str(folder), num_validation_images=5, train_batch_size=5)
-    assert [numbers(batch) for batch in make_validation_batches(config)] == [[0, 2, 4, 6, 8]]
+    assert [numbers(batch) for batch in make_validation_batches(config)[0]] == [[0, 2, 4, 6, 8]]
 
 
 def test_a_validation_folder_may_hold_parquet_of_any_name(folder, parquet, tmp_path):
     (tmp_path / "part.parquet").write_bytes(next(parquet.glob("train-00000*")).read_bytes())
     config = make_config(folder, validation_data_dir=str(tmp_path), image_column="photo")
-    assert [numbers(batch) for batch in make_validation_batches(config)] == [[0, 1, 2]]
+    assert [numbers(batch) for batch in make_validation_batches(config)[0]] == [[0, 1, 2]]
 
 
 def test_without_validation_data_the_training_data_serve_with_a_warning(parquet, caplog):
@@ -474,7 +474,8 @@ def test_without_validation_data_the_training_data_serve_with_a_warning(parquet,
     by_name = replace(config, train_data_dir=None, dataset_name=str(parquet))
     for source in (config, replace(config, streaming=True), by_name):
         caplog.clear()
-        assert len(make_validation_batches(source)[0]["image"]) == 4
+        (batch,), names = make_validation_batches(source)
+        assert len(batch["image"]) == len(names) == 4
         assert "validating on images of the training data" in caplog.text
 
 
@@ -488,7 +489,7 @@ def test_parquet_files_named_validation_are_held_out(parquet, tmp_path, by_name)
     config = make_config(target, image_column="photo", train_batch_size=10)
     if by_name:
         config = replace(config, train_data_dir=None, dataset_name=str(target))
-    held_out = {number for batch in make_validation_batches(config) for number in numbers(batch)}
+    held_out = {number for batch in make_validation_batches(config)[0] for number in numbers(batch)}
     assert len(held_out) in (2, 3)
     trained_on = {number for batch in take(make_train_loader(config, 1, 0, 0), 3) for number in numbers(batch)}
     assert trained_on == set(range(10)) - held_out
@@ -498,7 +499,9 @@ def test_unreadable_validation_rows_are_skipped(tmp_path, caplog):
     folder = write_pictures(tmp_path / "validation", 6)
     (folder / "002.png").write_bytes(b"no picture")
     config = make_config(folder, validation_data_dir=str(folder), num_validation_images=3)
-    assert [numbers(batch) for batch in make_validation_batches(config)] == [[0, 4, 1]]
+    batches, names = make_validation_batches(config)
+    assert [numbers(batch) for batch in batches] == [[0, 4, 1]]
+    assert names == ["000", "004", "001"]
     assert "Row 2 of the validation data is unreadable" in caplog.text
     for path in folder.iterdir():
         path.write_bytes(b"no picture")

@@ -1,6 +1,5 @@
 """The card of a trained model, and its push to the Hub."""
 
-import dataclasses
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,19 +8,7 @@ import yaml
 
 from edgeconnect_hf.hub import PushError, push_folder
 from edgeconnect_hf.hub.card import VALIDATION_SECTION, write_model_card
-from training.config import TrainingConfig
-
-# Settings that may hold local paths; the card shows the last part only.
-_PATHS = (
-    "output_dir",
-    "pretrained_model_name_or_path",
-    "dataset_name",
-    "train_data_dir",
-    "validation_data_dir",
-    "mask_dataset",
-    "vgg_weights",
-    "resume_from_checkpoint",
-)
+from training.config import TrainingConfig, without_local_paths
 
 _TRAINS = {
     "edge": "The edge generator; the completion generator, if there is one, is from the run before.",
@@ -41,8 +28,7 @@ def write_card(
         step, samples, minutes: length of the training in updates, images and minutes.
         logged (`Mapping[str, float]`): the last losses and metrics by name.
     """
-    settings = dataclasses.asdict(config)
-    settings |= {name: _last_part(settings[name]) for name in _PATHS}
+    settings = without_local_paths(config)
     data = settings["dataset_name"] or settings["train_data_dir"]
     on_hub = config.dataset_name is not None and not Path(config.dataset_name).exists()
     table = "\n".join(f"| {name} | {value:.4g} |" for name, value in logged.items())
@@ -60,13 +46,6 @@ def write_card(
             "Settings": f"```yaml\n{yaml.safe_dump(settings, sort_keys=False)}```",
         },
     )
-
-
-def _last_part(path: str | None) -> str | None:
-    """The last part of a local path; a Hub model's name unchanged."""
-    if path is None or not (Path(path).exists() or Path(path).is_absolute()):
-        return path
-    return Path(path).resolve().name
 
 
 def push(output_dir: Path, config: TrainingConfig) -> str:

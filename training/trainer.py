@@ -288,11 +288,12 @@ class Trainer:
         self.logs = Logs(self.accelerator, config, self.progress)
         self.validation: Validation | None = None
         if self.accelerator.is_main_process:
-            samples_to_validate = [*self._place(make_validation_batches(config))]
+            batches, names = make_validation_batches(config)
+            to_validate = [*self._place(batches)]
             self.output_dir.mkdir(parents=True, exist_ok=True)
             remove_partial(self.output_dir)
             self.validation = Validation(
-                config, self.networks, self.ema, samples_to_validate, self.logs, is_resumed=checkpoint is not None
+                config, self.networks, self.ema, to_validate, names, self.logs, is_resumed=checkpoint is not None
             )
             repeatable = dataclasses.replace(config, resume_from_checkpoint=None)
             save_config(repeatable, self.output_dir / "training_config.yaml")

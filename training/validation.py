@@ -33,6 +33,7 @@ class Validation:
         networks (`Mapping[str, nn.Module]`): all networks by name, not wrapped, so that no other process is needed.
         ema (`EMAModel`, *optional*): the moving average of the generators.
         batches (`Sequence[Batch]`): the validation samples.
+        names (`Sequence[str]`): of the samples.
         logs (`Logs`): of the run.
         is_resumed (`bool`): whether the run continues, and so the best weights so far count.
 
@@ -46,6 +47,7 @@ class Validation:
         networks: Mapping[str, nn.Module],
         ema: EMAModel | None,
         batches: Sequence[Batch],
+        names: Sequence[str],
         logs: Logs,
         is_resumed: bool,
     ):
@@ -54,6 +56,7 @@ class Validation:
         self.stage = STAGES[config.stage](networks, config)
         self.ema = ema
         self.batches = batches
+        self.names = names
         self.logs = logs
         self.folder = Path(config.output_dir) / BEST
         self.best: dict[str, float] = {}  # `step`, and the score by its name
@@ -71,8 +74,7 @@ class Validation:
             predicted = join_batches([self.stage.predict(batch) for batch in self.batches])
             scores = self.stage.scores(batch, predicted)
             by_hole = f1_by_hole(batch, predicted) if "f1" in scores else {}
-            names = [str(number + 1) for number in range(len(batch["image"]))]
-            self.logs.log_validation(batch, predicted, self.stage, names, {**scores, **by_hole})
+            self.logs.log_validation(batch, predicted, self.stage, self.names, {**scores, **by_hole})
             name = _decisive(scores)
             self.last = {"step": step, name: scores[name], **by_hole}
             if name not in self.best or _SIGNS[name] * (scores[name] - self.best[name]) > 0:

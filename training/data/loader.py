@@ -23,6 +23,7 @@ import logging
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import cv2
@@ -110,12 +111,15 @@ def make_train_loader(
     )
 
 
-def make_validation_batches(config: TrainingConfig) -> list[Batch]:
+def make_validation_batches(config: TrainingConfig) -> tuple[list[Batch], list[str]]:
     """`num_validation_images` fixed samples in batches of `train_batch_size`: the same at every call, without hints.
 
     They come from `validation_data_dir`, otherwise from the data set's `validation` or `test` split, otherwise (with a
     warning) from the training data; spread evenly over a stored data set, the first rows of a streamed one. Images are
     cropped in the middle (or squeezed, with `crop="none"`) and not mirrored; a random `sigma` becomes 2.
+
+    Returns:
+        The batches, and the names of their samples: of the files, without folder and ending, or numbers from 1.
 
     Raises:
         ValueError: as in `make_train_loader`.
@@ -130,9 +134,11 @@ def make_validation_batches(config: TrainingConfig) -> list[Batch]:
         others = np.setdiff1d(np.arange(len(rows)), spread)  # replace unreadable ones
         candidates = ((int(index), rows[int(index)]) for index in itertools.chain(spread, others))
     samples: list[dict[str, Any]] = []
+    names: list[str] = []
     for index, row in candidates:
         try:
             samples.append(make_sample(row, _generator(config.seed, _VALIDATION, len(samples))))
+            names.append(_name(row[config.image_column]) or str(len(samples)))
         except UnreadableRowError as error:
             logger.warning("Row %d of the validation data is unreadable and skipped: %s", index, error)
         if len(samples) == count:
@@ -140,7 +146,14 @@ def make_validation_batches(config: TrainingConfig) -> list[Batch]:
     if not samples:
         raise ValueError("no row of the validation data can be read; the warnings above say why.")
     size = config.train_batch_size
-    return [_to_floats(default_collate(samples[first : first + size])) for first in range(0, len(samples), size)]
+    starts = range(0, len(samples), size)
+    return [_to_floats(default_collate(samples[start : start + size])) for start in starts], names
+
+
+def _name(image: Any) -> str:
+    """The name of an undecoded image's file, without folder and ending; empty if it has none."""
+    path = image.get("path") if isinstance(image, Mapping) else None
+    return Path(path.split("::")[0]).stem if path else ""  # `zip://photo.jpg::https://…` in a streamed archive
 
 
 def _generator(seed: int, purpose: int, number: int) -> np.random.Generator:
