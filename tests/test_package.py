@@ -27,25 +27,37 @@ def test_importing_the_package_imports_neither_torch_nor_diffusers():
     assert done.stdout == "set()\n"
 
 
-def test_generic_loader_finds_the_pipeline_after_the_import_the_readme_names(tiny_pipeline, tmp_path):
-    tiny_pipeline.save_pretrained(tmp_path)
-    program = (
-        "import sys\n"
-        "from edgeconnect_hf import EdgeConnectPipeline\n"
-        "from diffusers import DiffusionPipeline\n"
-        "print(type(DiffusionPipeline.from_pretrained(sys.argv[1])) is EdgeConnectPipeline)"
-    )
-    done = subprocess.run([sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True)
-    assert done.stdout == "True\n"
+LOAD_GENERICALLY = """
+import sys
+from diffusers import DiffusionPipeline
+print(type(DiffusionPipeline.from_pretrained(sys.argv[1])) is EdgeConnectPipeline)
+"""
 
 
-def test_readme_examples_run(tmp_path):
-    """The six lines and the editing below them, as they stand, in the repository's root."""
+@pytest.fixture(scope="module")
+def readme_program(tiny_pipeline, tmp_path_factory) -> tuple[str, Path, str]:
+    """In the repository's root, the README's examples as they stand, then diffusers' own loader on a folder.
+
+    The first example, the picture it saves, and what all of it prints.
+    """
+    folder = tmp_path_factory.mktemp("readme")
+    tiny_pipeline.save_pretrained(folder / "tiny")
     examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
-    assert len(examples[0].strip().splitlines()) == 6
-    program = "".join(examples[:2]).replace('"repaired.png"', repr(str(tmp_path / "repaired.png")))
-    subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert (tmp_path / "repaired.png").stat().st_size > 0
+    program = "".join(examples[:2]).replace('"repaired.png"', repr(str(folder / "repaired.png"))) + LOAD_GENERICALLY
+    command = [sys.executable, "-c", program, folder / "tiny"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return examples[0], folder / "repaired.png", done.stdout
+
+
+def test_generic_loader_finds_the_pipeline_after_the_import_the_readme_names(readme_program):
+    assert readme_program[2] == "True\n"
+
+
+def test_readme_examples_run(readme_program):
+    """The six lines and the editing below them."""
+    example, repaired, _ = readme_program
+    assert len(example.strip().splitlines()) == 6
+    assert repaired.stat().st_size > 0
 
 
 def test_wheel_holds_the_bundled_model_the_examples_and_the_type_marker(tmp_path):
