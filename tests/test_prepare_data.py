@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from training.data import manifest as manifest_module
+from training.data import prepare
 from training.data.manifest import SPLITS, Photo, read_manifest
 from training.data.prepare import fingerprint, git_blob, make_smaller
 
@@ -62,8 +63,6 @@ def archives(tmp_path, monkeypatch) -> dict[str, Path]:
 
 
 def run(*arguments) -> int:
-    from training.data import prepare
-
     with pytest.raises(SystemExit) as ended:
         prepare.main([str(argument) for argument in arguments])
     return ended.value.code
