@@ -27,7 +27,9 @@ MODEL = {
     "completion_generator/diffusion_pytorch_model.safetensors",
 }
 FURTHER = {  # of variants, shards, ONNX, a training run, a released model
+    "ATTRIBUTION.md",
     "samples.jpg",
+    "signs.jpg",
     "edge_generator/diffusion_pytorch_model.fp16.safetensors",
     "edge_generator/diffusion_pytorch_model-00001-of-00002.safetensors",
     "edge_generator/diffusion_pytorch_model.fp16-00002-of-00002.safetensors",

@@ -19,7 +19,7 @@ from .card import VALIDATION_GRID, with_location, without_validation_grid, write
 _WEIGHTS = r"diffusion_pytorch_model(\.\w+)?(-\d{5}-of-\d{5})?\.safetensors"  # a variant's name, a shard's number
 _NETWORK = rf"README\.md|config\.json|{_WEIGHTS}|diffusion_pytorch_model\.safetensors\.index(\.\w+)?\.json"
 _PUBLISHED = {
-    "": rf"{_NETWORK}|model_index\.json|samples\.jpg",
+    "": rf"{_NETWORK}|model_index\.json|ATTRIBUTION\.md|samples\.jpg|signs\.jpg",
     "edge_generator": rf"{_NETWORK}|model\.onnx(\.data)?",
     "completion_generator": rf"{_NETWORK}|model\.onnx(\.data)?",
     "edge_discriminator": r"README\.md|config\.json|model\.safetensors",
