@@ -134,13 +134,13 @@ def read_config(parser: ArgumentParser, settings: dict[str, Any]) -> EvaluationC
     """What `parser` has parsed, as settings; a fault ends the program with status 2."""
     datasets, methods, models, results, bins = (settings.pop(name) for name in _FLAGS)
     try:
-        settings["datasets"] = _read_named("dataset", datasets)
+        settings["datasets"] = read_named("dataset", datasets)
         if methods is not None:
             settings["methods"] = methods.split(",")
         if models is not None:
-            settings["models"] = _read_named("model", models)
+            settings["models"] = read_named("model", models)
         if results is not None:
-            settings["results"] = _read_named("results", results)
+            settings["results"] = read_named("results", results)
         if bins is not None:
             settings["mask_bins"] = [_read_bin(text) for text in bins.split(",")]
         return EvaluationConfig(**settings)
@@ -159,7 +159,7 @@ def _read_bin(text: str) -> Bin:
     return int(found[1]), int(found[2])
 
 
-def _read_named(flag: str, texts: Sequence[str]) -> dict[str, str]:
+def read_named(flag: str, texts: Sequence[str]) -> dict[str, str]:
     """Folders or models by the name before `=`, or by their last part (of `street_fronts/validation`, the first)."""
     named: dict[str, str] = {}
     for text in texts:
