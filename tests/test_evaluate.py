@@ -433,3 +433,31 @@ def test_sigma_against_the_figures(data, tmp_path):
     assert json.loads((tmp_path / "sigma.json").read_text()) == rows
     with Image.open(tmp_path / "sigma.png") as figure:
         assert figure.width > figure.height
+
+
+def test_lines_of_another_detector(data, tmp_path):
+    """Line maps beside the images take the place of Canny's: to paint from, and around the hole."""
+    picture = next((data / "pictures").iterdir())
+    for name in ("drawn", "empty"):
+        (tmp_path / name / "lines").mkdir(parents=True)
+        shutil.copy(picture, tmp_path / name)
+        line = {"file_name": picture.name, "lines_file_name": "lines/map.png"}
+        (tmp_path / name / "metadata.jsonl").write_text(json.dumps(line) + "\n")
+    drawn = np.zeros((64, 64), np.uint8)
+    drawn[::8] = 255
+    Image.fromarray(drawn).save(tmp_path / "drawn" / "lines" / "map.png")
+    Image.fromarray(0 * drawn).save(tmp_path / "empty" / "lines" / "map.png")
+    wanted = settings(
+        data,
+        tmp_path / "run",
+        datasets={name: str(tmp_path / name) for name in ("drawn", "empty")},
+        mask_bins=[(10, 20)],
+        methods=["true_edges", "no_edges", "model"],
+        line_column="lines",
+    )
+    rows = {(row["set"], row["method"]): row["psnr"] for row in evaluate(EvaluationConfig(**wanted))["table"]}
+    assert rows["empty", "true_edges"] == rows["empty", "no_edges"]
+    assert rows["drawn", "true_edges"] != rows["empty", "true_edges"]
+    assert rows["drawn", "model"] != rows["empty", "model"]
+    with pytest.raises(ValueError, match="`output_dir` .* with `line_column` 'lines', got None"):
+        evaluate(EvaluationConfig(**{**wanted, "line_column": None}))

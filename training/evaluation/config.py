@@ -39,6 +39,8 @@ class EvaluationConfig(SharedConfig):
     """Folders of images by the name of the set; the middle square of each image is used."""
     max_pictures: int | None = None
     """Use at most so many images of each set, spread evenly over it."""
+    line_column: str | None = None
+    """Column with line maps (HED's, say) to take in place of Canny's; `edge_column` of training."""
     methods: Sequence[str] = ("model", "true_edges", "no_edges", "telea", "navier_stokes")
     """Methods to compare, out of `training.evaluation.methods.METHODS`."""
     models: Mapping[str, str] = field(default_factory=lambda: {"bundled": str(BUNDLED_MODEL)})

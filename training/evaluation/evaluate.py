@@ -67,13 +67,13 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
     scorer = Scorer(config.protocol, config.vgg_weights, config.lpips_weights, device)
     fid = FrechetDistance() if config.fid else None
     sets = {
-        name: Samples(folder, config.resolution, config.sigma, config.max_pictures)
+        name: Samples(folder, config.resolution, config.sigma, config.max_pictures, config.line_column)
         for name, folder in config.datasets.items()
     }
     settings: dict[str, Any] = {
+        **{name: getattr(config, name) for name in ("resolution", "masks", "seed", "sigma", "line_column", "protocol")},
         **{f"pictures of {name}": len(samples.names) for name, samples in sets.items()},
         **{f"fingerprint of {name}": samples.fingerprint() for name, samples in sets.items()},
-        **{name: getattr(config, name) for name in ("resolution", "masks", "seed", "sigma", "protocol")},
         "vgg": None if scorer.vgg is None else fingerprint(scorer.vgg),
         "lpips": None if scorer.lpips is None else fingerprint(scorer.lpips),
         **{f"weights of {name}": fingerprint(*_networks(pipeline)) for name, pipeline in pipelines.items()},
@@ -136,10 +136,11 @@ def _load_pipeline(name: str, model: str) -> Any:
 def _methods(
     config: EvaluationConfig, pipelines: Mapping[str, EdgeConnectPipeline]
 ) -> Iterator[tuple[MethodKey, Method | ResultsOf]]:
+    sigma = config.sigma if config.line_column is None else None
     for name in config.methods:
         if name in MODEL_METHODS:
             for model, pipeline in pipelines.items():
-                yield (name, model), pipeline_method(pipeline, name, config.sigma)
+                yield (name, model), pipeline_method(pipeline, name, sigma)
         else:
             yield (name, NO_MODEL), plain_method(name)
     for name, folder in config.results.items():

@@ -18,7 +18,7 @@ SMALLEST_HOLE = 0.01  # share of the image, for hole sizes that start at 0 %
 
 @dataclass(frozen=True)
 class Sample:
-    """A whole image: `image` `[S,S,3]` uint8 RGB, and its lines `edges` `[S,S]` uint8 in {0,255}."""
+    """A whole image: `image` `[S,S,3]` uint8 RGB, and its lines `edges` `[S,S]` uint8."""
 
     image: npt.NDArray[np.uint8]
     edges: npt.NDArray[np.uint8]
@@ -32,13 +32,16 @@ class Samples:
         resolution (`int`): side of the squares in pixels.
         sigma (`float`): Canny's.
         most (`int`, *optional*): use at most so many images, spread evenly over the folder.
+        line_column (`str`, *optional*): column with line maps to take in place of Canny's.
 
     Attributes:
         names (`list[str]`): of the images, unique and valid as file names; the same whatever `most` is.
     """
 
-    def __init__(self, dataset: str, resolution: int, sigma: float, most: int | None = None):
-        settings = DataConfig(train_data_dir=dataset, resolution=resolution, sigma=sigma)
+    def __init__(
+        self, dataset: str, resolution: int, sigma: float, most: int | None = None, line_column: str | None = None
+    ):
+        settings = DataConfig(train_data_dir=dataset, resolution=resolution, sigma=sigma, edge_column=line_column)
         rows = list(load_folder("dataset", dataset, "validation", settings))
         numbers = range(len(rows)) if most is None else np.linspace(0, len(rows) - 1, min(most, len(rows))).astype(int)
         self.rows = [rows[number] for number in numbers]
@@ -47,10 +50,10 @@ class Samples:
         self.names = [f"{number:04d}_{Path(file).stem}" for number, file in zip(numbers, files, strict=True)]
 
     def fingerprint(self) -> str:
-        """Twelve hex digits that identify the images."""
+        """Twelve hex digits that identify the images, and their line maps if there are any."""
         digest = hashlib.sha256()
-        for row in self.rows:
-            value = row["image"]
+        columns = filter(None, ("image", self.make_sample.config.edge_column))
+        for value in [row[column] for column in columns for row in self.rows]:
             digest.update(hashlib.sha256(value["bytes"] or Path(value["path"]).read_bytes()).digest())
         return digest.hexdigest()[:12]
 
@@ -66,7 +69,7 @@ class Example:
     Args:
         image (`np.ndarray`): `[S,S,3]` uint8 RGB, whole.
         mask (`np.ndarray`): `[S,S]` bool, True in the hole.
-        edges (`np.ndarray`): `[S,S]` uint8, values {0,255}: Canny's lines of the whole image.
+        edges (`np.ndarray`): `[S,S]` uint8: lines of the whole image, Canny's in {0,255} or another detector's.
         hints (`np.ndarray`): `[S,S]` uint8, values {0,255}: some of these lines, in the hole.
     """
 

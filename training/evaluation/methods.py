@@ -62,20 +62,22 @@ def check_methods(methods: Sequence[str]) -> None:
             raise ValueError("`methods` names patchmatch, which needs a library: pip install pypatchmatch.")
 
 
-def pipeline_method(pipeline: EdgeConnectPipeline, name: str, sigma: float) -> Method:
+def pipeline_method(pipeline: EdgeConnectPipeline, name: str, sigma: float | None) -> Method:
     """One of `MODEL_METHODS`, run on the whole image.
 
     Args:
         pipeline (`EdgeConnectPipeline`): the model.
         name (`str`): of the method.
-        sigma (`float`): Canny's, of the known lines.
+        sigma (`float`, *optional*): Canny's, of the known lines; without it, they are the example's.
     """
 
     def repair(example: Example) -> Repair:
         arguments: dict[str, Any] = {"strategy": "original", **MODEL_METHODS[name](example)}
         draws = "edges" not in arguments
-        if draws:
+        if draws and sigma is not None:
             arguments["sigma"] = sigma
+        elif draws:
+            arguments.setdefault("known_edges", Image.fromarray(example.edges))
         result = pipeline(Image.fromarray(example.image), Image.fromarray(example.mask), **arguments)
         return Repair(np.asarray(result.images[0]), np.asarray(result.edges[0]) if draws else None)
 
