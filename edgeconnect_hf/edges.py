@@ -12,7 +12,8 @@ MAX_SIGMA = 100  # pixels; Canny's time grows with it, and no photo's lines surv
 GRAY_WEIGHTS = (0.2125, 0.7154, 0.0721)  # of R, G, B
 LOW_THRESHOLD, HIGH_THRESHOLD = 0.1, 0.2  # of the Sobel gradient of a gray picture in [0,1]
 _ROUNDING = 1e-5  # averages of many pixels, as of a reduced photo, leave [0,1] by a few units in the last place
-_GRADIENT_SCALE = 4096  # OpenCV takes integer gradients; the largest, 4, stays within 16 bits
+_LARGEST_GRADIENT = 4
+_GRADIENT_SCALE = 4096  # OpenCV takes integer gradients; the largest stays within 16 bits
 
 
 def to_gray(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -32,17 +33,22 @@ def to_gray(image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def canny(
-    gray: npt.NDArray[np.float32], mask: npt.NDArray[np.bool_] | None = None, sigma: float = 2.0
+    gray: npt.NDArray[np.float32],
+    mask: npt.NDArray[np.bool_] | None = None,
+    sigma: float = 2.0,
+    thresholds: tuple[float, float] = (LOW_THRESHOLD, HIGH_THRESHOLD),
 ) -> npt.NDArray[np.float32]:
     """Canny's lines of the known part of a picture (section 3.1 of the paper uses sigma 2).
 
     The picture is smoothed by a Gaussian that counts known pixels only, so that neither hole nor frame casts a shadow,
-    and no line is reported within one pixel of them. Its gradient (Sobel, L2 norm) is thresholded at 0.1 and 0.2.
+    and no line is reported within one pixel of them. Its gradient (Sobel, L2 norm) is thresholded.
 
     Args:
         gray (`np.ndarray`): `[H,W]` float32 or float64 in [0,1].
         mask (`np.ndarray`, *optional*): `[H,W]` bool, True in the hole; by default everything is known.
         sigma (`float`): standard deviation of the Gaussian in pixels, above 0, at most 100.
+        thresholds (`tuple[float, float]`): of the gradient, from 0 to 4: a line begins at the second and ends at the
+            first. Higher: fewer lines.
 
     Returns:
         `[H,W]` float32, values {0,1}; 1 marks a line.
@@ -57,12 +63,17 @@ def canny(
             got = f"{mask.dtype} of the shape {list(mask.shape)}" if is_array else type(mask).__name__
             raise ValueError(f"`mask` must be a bool array of the size of `gray`, {list(gray.shape)}: got {got}.")
     check_sigma(sigma)
+    if not 0 <= thresholds[0] <= thresholds[1] <= _LARGEST_GRADIENT:
+        raise ValueError(
+            f"`thresholds` must be two numbers that rise, from 0 to {_LARGEST_GRADIENT}: got {thresholds!r}."
+        )
     known = np.ones_like(gray) if mask is None else (~mask).astype(np.float32)
     known_share = _smooth(known, sigma) if mask is not None else _share_in_frame(*gray.shape, sigma)
     smoothed = cv2.divide(_smooth(gray * known, sigma), known_share + np.finfo(np.float32).eps)
     dx, dy = (cv2.Sobel(smoothed, cv2.CV_32F, 1 - axis, axis, scale=_GRADIENT_SCALE) for axis in (0, 1))
     dx, dy = (np.rint(gradient).astype(np.int16) for gradient in (dx, dy))
-    lines = cv2.Canny(dx, dy, LOW_THRESHOLD * _GRADIENT_SCALE, HIGH_THRESHOLD * _GRADIENT_SCALE, L2gradient=True)
+    low, high = (threshold * _GRADIENT_SCALE for threshold in thresholds)
+    lines = cv2.Canny(dx, dy, low, high, L2gradient=True)
     inside = cv2.erode(known, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_CONSTANT, borderValue=0)
     return (lines > 0) * inside
 

@@ -1,8 +1,6 @@
 """EdgeConnect from picture to picture: the paper, top to bottom."""
 
 import os
-import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal, overload
 
@@ -11,31 +9,18 @@ import torch
 from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils.import_utils import is_accelerate_available
-from diffusers.utils.outputs import BaseOutput
-from huggingface_hub.errors import HfHubHTTPError
 
 from .edges import check_sigma
+from .extension import extend_pictures, find_margins
 from .holes import check_known, check_padding, grow
+from .loading import check_dtype, check_model_name, explained
 from .models import CompletionGenerator, EdgeGenerator
-from .pictures import OUTPUT_TYPES, ImageInput, check_differ, check_one_size, read_images, read_masks
+from .pictures import OUTPUT_TYPES, ImageInput, check_differ, check_one_size, read_images, read_masks, write_images
+from .pipeline_output import EdgeConnectPipelineOutput as EdgeConnectPipelineOutput
 from .session import EditSession
 from .windows import STRATEGIES
 
 BUNDLED_MODEL = Path(__file__).parent / "checkpoints" / "facades"
-
-
-@dataclass
-class EdgeConnectPipelineOutput(BaseOutput):
-    """What the pipeline returns.
-
-    Args:
-        images: the repaired pictures: a list of PIL pictures, `[N,H,W,C]` float32 array, or `[N,C,H,W]` float32 tensor.
-        edges: the lines they were painted from, white on black, of the same size: a list of PIL pictures of mode L,
-            `[N,H,W,1]` array, or `[N,1,H,W]` tensor. Black where no line was needed, far from the holes.
-    """
-
-    images: Any
-    edges: Any
 
 
 class EdgeConnectPipeline(DiffusionPipeline):
@@ -87,23 +72,12 @@ class EdgeConnectPipeline(DiffusionPipeline):
             OSError: the Hub does not have it, or cannot be reached.
         """
         name = BUNDLED_MODEL if pretrained_model_name_or_path is None else pretrained_model_name_or_path
-        _check_model_name(name)
-        for argument in ("dtype", "torch_dtype"):
-            if isinstance(kwargs.get(argument), str):  # diffusers would quietly load fp32
-                raise TypeError(f"`{argument}` must be a torch.dtype, as torch.bfloat16: got {kwargs[argument]!r}.")
-        try:
+        check_model_name(name)
+        check_dtype(kwargs)
+        with explained(name):
             # By default, diffusers asks for accelerate where it is not installed.
             kwargs = {"low_cpu_mem_usage": is_accelerate_available(), **kwargs, "use_safetensors": True}
             return super().from_pretrained(name, **kwargs)
-        except OSError as error:
-            if isinstance(error.__cause__, HfHubHTTPError):  # diffusers hides that the Hub answered, and what
-                raise error.__cause__ from None
-            if Path(name).is_dir():
-                raise
-            raise OSError(
-                f"`pretrained_model_name_or_path` is {str(name)!r}, neither a folder here nor a model that the Hub "
-                f"serves: {error}"
-            ) from error
 
     # fmt: off
     @overload
@@ -111,7 +85,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
         self, image: ImageInput, mask_image: ImageInput, edges: ImageInput | None = ...,
         known_edges: ImageInput | None = ..., edge_hints: ImageInput | None = ..., sigma: float = ...,
         blend_edges: bool = ..., strategy: str = ..., output_type: str = ..., return_dict: Literal[True] = ...,
-        mask_padding: int = ...,
+        mask_padding: int = ..., colour_hints: ImageInput | None = ...,
     ) -> EdgeConnectPipelineOutput: ...
 
     @overload
@@ -119,7 +93,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
         self, image: ImageInput, mask_image: ImageInput, edges: ImageInput | None = ...,
         known_edges: ImageInput | None = ..., edge_hints: ImageInput | None = ..., sigma: float = ...,
         blend_edges: bool = ..., strategy: str = ..., output_type: str = ..., *, return_dict: Literal[False],
-        mask_padding: int = ...,
+        mask_padding: int = ..., colour_hints: ImageInput | None = ...,
     ) -> tuple[Any, Any]: ...
 
     # fmt: on
@@ -137,6 +111,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
         output_type: str = "pil",
         return_dict: bool = True,
         mask_padding: int = 0,
+        colour_hints: ImageInput | None = None,
     ) -> EdgeConnectPipelineOutput | tuple[Any, Any]:
         """Repair `image` where `mask_image` is white.
 
@@ -167,6 +142,8 @@ class EdgeConnectPipeline(DiffusionPipeline):
             return_dict (`bool`): an `EdgeConnectPipelineOutput`, or the tuple `(images, edges)`.
             mask_padding (`int`): pixels by which the hole grows first, from 0 to 256. A mask that is cut tightly around
                 an object leaves its rim in the photo.
+            colour_hints: colours laid into the hole, RGBA of the photo's size: the result takes them up as far as alpha
+                says, and keeps its texture. What lies outside the hole is ignored.
 
         Returns:
             Photos of the input's size, every pixel outside the hole bit-identical to it, and the lines used.
@@ -186,26 +163,32 @@ class EdgeConnectPipeline(DiffusionPipeline):
             session.generate_edges(known_edges, edge_hints, blend_edges)
 
         # 3. Paint between the lines.
-        images = session.complete(edges)
+        images = session.complete(edges, colour_hints)
         return EdgeConnectPipelineOutput(images, session.edges) if return_dict else (images, session.edges)
 
     # fmt: off
     def generate_edges(
         self, image: ImageInput, mask_image: ImageInput, known_edges: ImageInput | None = None,
         edge_hints: ImageInput | None = None, sigma: float = 2.0, blend_edges: bool = True, strategy: str = "auto",
-        output_type: str = "pil", mask_padding: int = 0,
+        output_type: str = "pil", mask_padding: int = 0, num_proposals: int = 1,
+        generator: torch.Generator | None = None,
     ) -> Any:
         # fmt: on
         """The first half: known lines around the holes and the edge generator's in them, for a person to edit.
 
-        Arguments as in `__call__`.
+        Arguments as in `__call__`, and
+
+        Args:
+            num_proposals (`int`): from 1 to 4, to choose from: others vary what the edge generator sees.
+            generator (`torch.Generator`, *optional*): of these variations; the same seed gives the same proposals.
 
         Returns:
             The line maps, at full size, white on black: a list of PIL pictures of mode L, `[N,H,W,1]` float32 or
-            `[N,1,H,W]` float32.
+            `[N,1,H,W]` float32. With several proposals, a list of as many of these, of which the first is what one
+            alone would be. Outside the hole they are the same if `blend_edges`.
         """
         session = self.open(image, mask_image, sigma, strategy, output_type, mask_padding)
-        return session.generate_edges(known_edges, edge_hints, blend_edges)
+        return session.generate_edges(known_edges, edge_hints, blend_edges, num_proposals, generator)
 
     def complete(
         self,
@@ -215,6 +198,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
         strategy: str = "auto",
         output_type: str = "pil",
         mask_padding: int = 0,
+        colour_hints: ImageInput | None = None,
     ) -> Any:
         """The second half: paint the holes from the lines in `edges` and the colours around.
 
@@ -226,7 +210,34 @@ class EdgeConnectPipeline(DiffusionPipeline):
             The repaired photos: a list of PIL pictures, `[N,H,W,C]` float32 or `[N,C,H,W]` float32.
         """
         session = self.open(image, mask_image, strategy=strategy, output_type=output_type, mask_padding=mask_padding)
-        return session.complete(edges)
+        return session.complete(edges, colour_hints)
+
+    # fmt: off
+    def extend(
+        self, image: ImageInput, left: int = 0, right: int = 0, top: int = 0, bottom: int = 0,
+        aspect_ratio: float | str | None = None, output_type: str = "pil", **options: Any,
+    ) -> EdgeConnectPipelineOutput | tuple[Any, Any]:
+        # fmt: on
+        """Extend photos outward: the new part is a hole at the border.
+
+        Args:
+            image: as in `__call__`.
+            left, right, top, bottom (`int`): pixels to add, up to 4096 on each side.
+            aspect_ratio (`float` or `str`, *optional*): width by height, as 1.5 or "3:2", instead of pixels: the photo
+                becomes wider or higher, by the same on both sides.
+            output_type (`str`): as in `__call__`.
+            options: further arguments of `__call__`; line maps and colour hints of the extended size.
+
+        Returns:
+            As `__call__`: the extended photos, and the lines used.
+        """
+        sides = {"left": left, "right": right, "top": top, "bottom": bottom}
+        _check_word("output_type", output_type, OUTPUT_TYPES)
+        pictures = read_images(image, output_type)
+        margins = [find_margins(picture.size, sides, aspect_ratio) for picture in pictures]
+        extended, masks = extend_pictures(pictures, margins)
+        check_one_size(extended, output_type)
+        return self(write_images(extended, output_type), masks, output_type=output_type, **options)
 
     def open(
         self,
@@ -245,9 +256,8 @@ class EdgeConnectPipeline(DiffusionPipeline):
             The session, which computes windows, reduced photos and known lines once, and repaints only the windows
             whose lines changed.
         """
-        for name, value, expected in (("strategy", strategy, STRATEGIES), ("output_type", output_type, OUTPUT_TYPES)):
-            if value not in expected:
-                raise ValueError(f"`{name}` must be one of {', '.join(map(repr, expected))}: got {value!r}.")
+        _check_word("strategy", strategy, STRATEGIES)
+        _check_word("output_type", output_type, OUTPUT_TYPES)
         check_sigma(sigma)
         check_padding(mask_padding)
         check_differ(image, mask_image)
@@ -279,18 +289,9 @@ class EdgeConnectPipeline(DiffusionPipeline):
         return push_model(self, repo_id, **options)
 
 
-def _check_model_name(name: str | os.PathLike[str]) -> None:
-    if Path(name).is_dir():
-        if not (Path(name) / "model_index.json").is_file():
-            raise ValueError(
-                f"`pretrained_model_name_or_path` is the folder {str(name)!r}, which has no model_index.json; "
-                "expected a folder written by `save_pretrained` or `edgeconnect convert`."
-            )
-    elif not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(name)):
-        raise ValueError(
-            f"`pretrained_model_name_or_path` is {str(name)!r}, which is neither a folder here nor a model on the Hub "
-            "('user/model')."
-        )
+def _check_word(name: str, value: str, expected: tuple[str, ...]) -> None:
+    if value not in expected:
+        raise ValueError(f"`{name}` must be one of {', '.join(map(repr, expected))}: got {value!r}.")
 
 
 # diffusers writes "edgeconnect_hf" for each generator into model_index.json; these two lines let its loader, the

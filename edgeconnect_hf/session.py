@@ -2,18 +2,15 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from .colours import match_colours
-from .edges import canny, to_gray
-from .holes import plain_ground
+from .colours import lay_in, match_colours
+from .edges import to_gray
+from .hints import read_colour_hints
 from .models import MIN_SIZE, SIZE_MULTIPLE, blend
 from .pictures import (
     Array,
@@ -26,64 +23,14 @@ from .pictures import (
     write_edges,
     write_images,
 )
+from .proposals import Proposal, check_proposals, proposals
+from .views import Bools, Floats, View
 from .windows import Window, find_windows
 
 if TYPE_CHECKING:
     from .pipeline import EdgeConnectPipeline
 
 _MAX_BATCH_PIXELS = 2**20  # windows of several photos run together up to this many pixels; a larger one runs alone
-
-Bools = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True, eq=False)
-class View:
-    """What a window shows of its photo, at the size it is worked on.
-
-    Args:
-        picture (`int`): the photo's place in the list.
-        window (`Window`): where it looks.
-        colour (`np.ndarray`): `[h,w,3]` RGB float32 in [0,1].
-        hole (`np.ndarray`): `[h,w]` bool, True in the holes that the window repaints.
-        unknown (`np.ndarray`): `[h,w]` bool, True in all holes and where the photo is fully transparent.
-        sigma (`float`): Canny's.
-    """
-
-    picture: int
-    window: Window
-    colour: Floats
-    hole: Bools
-    unknown: Bools
-    sigma: float
-
-    @cached_property
-    def gray(self) -> Floats:
-        """`[h,w]` in [0,1]."""
-        return to_gray(self.colour)
-
-    @cached_property
-    def known_edges(self) -> Floats:
-        """Canny's lines `[h,w]` of what is known."""
-        return canny(self.gray, self.unknown, self.sigma)
-
-    @cached_property
-    def is_gray(self) -> bool:
-        """Whether all known pixels are gray: so is the hole, then."""
-        known = self.colour[~self.unknown]  # [P,3]
-        return bool((known == known[:, :1]).all())
-
-    @cached_property
-    def _ground(self) -> Floats | None:
-        return plain_ground(self.colour, self.hole, self.unknown)
-
-    def ground(self, lines: Floats) -> Floats | None:
-        """The ground `[h,w,3]` that its hole lies on, if it is plain and `lines` `[h,w]` leaves the hole empty."""
-        return None if (lines[self.hole] >= 0.5).any() else self._ground
-
-    def lines_of(self, line_maps: Sequence[Array]) -> Floats:
-        """Its part `[h,w]` float32 of the photos' line maps."""
-        return self.window.reduce_lines(to_float(line_maps[self.picture][self.window.view_slices]))
 
 
 class EditSession:
@@ -133,32 +80,62 @@ class EditSession:
 
     @torch.no_grad()
     def generate_edges(
-        self, known_edges: ImageInput | None = None, edge_hints: ImageInput | None = None, blend_edges: bool = True
+        self,
+        known_edges: ImageInput | None = None,
+        edge_hints: ImageInput | None = None,
+        blend_edges: bool = True,
+        num_proposals: int = 1,
+        generator: torch.Generator | None = None,
     ) -> Any:
         """Draw the missing lines. Arguments and result as in `EdgeConnectPipeline.generate_edges`."""
-        generator = self.pipeline.edge_generator
-        if generator is None:
+        if self.pipeline.edge_generator is None:
             raise ValueError("This pipeline has no edge generator: pass the whole line map as `edges`.")
+        check_proposals(num_proposals, generator)
         known_maps = None if known_edges is None else read_edges(known_edges, "known_edges", self.pictures, self.masks)
         hint_maps = None
         if edge_hints is not None:
             hints = read_edges(edge_hints, "edge_hints", self.pictures, self.masks)
             hint_maps = [lines * mask for lines, mask in zip(hints, self.masks, strict=True)]
 
+        def draw(proposal: Proposal) -> list[Array]:
+            return self._draw(proposal, known_maps, hint_maps, blend_edges, generator)
+
+        drawn = [draw(proposal) for proposal in proposals(num_proposals)]
+        self.line_maps = drawn[0]
+        self.pipeline.maybe_free_model_hooks()
+        written = [write_edges(line_maps, self.output_type) for line_maps in drawn]
+        return written[0] if num_proposals == 1 else written
+
+    def _draw(
+        self,
+        proposal: Proposal,
+        known_maps: list[Array] | None,
+        hint_maps: list[Array] | None,
+        blend_edges: bool,
+        random: torch.Generator | None,
+    ) -> list[Array]:
+        """The photos' line maps of one proposal."""
+        generator = self.pipeline.edge_generator
         views = self._look(generator.config.sample_size)
         line_maps = [np.zeros(picture.size, picture.lines_dtype) for picture in self.pictures]
         shown = {}  # by the view's place; a hole on plain ground needs no line
         for place, view in enumerate(views):
             known = view.known_edges if known_maps is None else view.lines_of(known_maps) * ~view.unknown
+            gray, seen = proposal.see(view, known, known_maps is None, random)
             if hint_maps is not None:
-                known = np.maximum(known, view.lines_of(hint_maps))
+                hints = view.lines_of(hint_maps)
+                known, seen = np.maximum(known, hints), np.maximum(seen, hints)
             if view.ground(known) is None:
-                shown[place] = view.gray, known, view.unknown
+                shown[place] = gray, seen, known, view.unknown
             else:
                 self._paste_lines(view, known, line_maps)
 
-        def predict(gray: torch.Tensor, known: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-            pred_edges = generator(blend(gray, 1, mask), known, mask, return_dict=False)[0]  # [N,1,h,w]
+        def predict(gray: torch.Tensor, seen: torch.Tensor, known: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
+            planes = [blend(gray, 1, mask), seen, mask]
+            if proposal.mirrored:
+                planes = [each.flip(-1) for each in planes]
+            pred_edges = generator(*planes, return_dict=False)[0]  # [N,1,h,w]
+            pred_edges = pred_edges.flip(-1) if proposal.mirrored else pred_edges
             pred_edges = torch.maximum(pred_edges, known * mask)  # hints stay
             return blend(known, pred_edges, mask) if blend_edges else pred_edges
 
@@ -166,19 +143,19 @@ class EditSession:
             drawn = self._run(predict, [shown[place] for place in batch], generator.dtype)
             for place, comp_edges in zip(batch, drawn, strict=True):
                 self._paste_lines(views[place], comp_edges[..., 0], line_maps)
-        self.line_maps = line_maps
-        self.pipeline.maybe_free_model_hooks()
-        return self.edges
+        return line_maps
 
     @torch.no_grad()
-    def complete(self, edges: ImageInput | None = None) -> Any:
+    def complete(self, edges: ImageInput | None = None, colour_hints: ImageInput | None = None) -> Any:
         """Paint the hole from lines: those in `edges`, by default the session's last ones, drawn first if need be.
 
-        Result as in `EdgeConnectPipeline.complete`.
+        `colour_hints` are of this call only; other ones do not repaint a window. Arguments and result as in
+        `EdgeConnectPipeline.complete`.
         """
         generator = self.pipeline.completion_generator
         if generator is None:
             raise ValueError("This pipeline has no completion generator: `generate_edges` draws lines without one.")
+        hints = None if colour_hints is None else read_colour_hints(colour_hints, self.pictures)
         if edges is None and self.line_maps is None:
             self.generate_edges()
         if edges is not None:
@@ -195,7 +172,7 @@ class EditSession:
         grounds = [view.ground(drawn) for view, drawn in zip(views, lines, strict=True)]
         for view, ground in zip(views, grounds, strict=True):
             if ground is not None:
-                self._paste_hole(view, ground, repaired)
+                self._paste_hole(view, ground, repaired, hints)
         for batch in _batches(views, [place for place, ground in enumerate(grounds) if ground is None]):
             lines_now = [lines[place] for place in batch]
             before, painted = self._painted.get(batch, ([], []))
@@ -204,7 +181,7 @@ class EditSession:
                 painted = self._run(predict, shown, generator.dtype)
                 self._painted[batch] = lines_now, painted
             for place, pred_image in zip(batch, painted, strict=True):
-                self._paste_hole(views[place], pred_image, repaired)
+                self._paste_hole(views[place], pred_image, repaired, hints)
         self.pipeline.maybe_free_model_hooks()
         pictures = [with_colour(picture, colour) for picture, colour in zip(self.pictures, repaired, strict=True)]
         return write_images(pictures, self.output_type)
@@ -252,8 +229,13 @@ class EditSession:
         target = line_map[window.view_slices]
         target[writable] = np.maximum(target[writable], lines)  # of another view's, which may see farther
 
-    def _paste_hole(self, view: View, pred_image: Floats, repaired: list[Array]) -> None:
-        """Write a view's hole from `[h,w,3]` into its photo; nothing else of it."""
+    def _paste_hole(self, view: View, pred_image: Floats, repaired: list[Array], hints: list[Floats] | None) -> None:
+        """Write a view's hole from `[h,w,3]` into its photo, with the colours of `hints`; nothing else of it."""
+        if hints is not None:
+            colours, strength = view.hints_of(hints)
+            if strength.any():
+                planes = (_to_tensor([each]) for each in (pred_image, colours, strength, view.hole.astype(np.float32)))
+                pred_image = lay_in(*planes)[0].permute(1, 2, 0).numpy()
         if view.is_gray:
             pred_image = np.repeat(to_gray(pred_image)[..., None], 3, axis=2)
         comp_image = np.where(view.unknown[..., None], pred_image, view.colour)  # [h,w,3]

@@ -11,8 +11,9 @@ PACKAGE = ROOT / "edgeconnect_hf"
 
 # From the top down: a module imports only what stands below it, or its own package.
 ORDER = (
-    *("cli", "demo", "formats", "hub", "pipeline", "session", "windows", "selection"),
-    *("pictures", "segmenting", "regions", "holes", "colours", "edges", "models", "digests"),
+    *("cli", "demo", "formats", "hub", "pipeline", "pipeline_output", "session", "proposals", "views", "windows"),
+    *("selection", "hints", "extension", "pictures", "segmenting", "regions"),
+    *("holes", "colours", "edges", "models", "loading", "digests"),
 )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from edgeconnect_hf import EdgeConnectPipeline, session
+from edgeconnect_hf import EdgeConnectPipeline, session, views
 from edgeconnect_hf.windows import STRATEGIES, Window, region
 
 SIZE = (600, 700)
@@ -39,7 +39,7 @@ def calls(monkeypatch) -> dict[str, int]:
         monkeypatch.setattr(owner, name, counted)
 
     count(session, "find_windows")
-    count(session, "canny")
+    count(views, "canny")
     count(Window, "reduce_image")
     return counts
 

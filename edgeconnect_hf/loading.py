@@ -1,0 +1,56 @@
+"""Loading a pipeline: what a model may be called, and what went wrong."""
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub.errors import HfHubHTTPError
+
+
+def check_model_name(name: str | os.PathLike[str]) -> None:
+    """Refuse what is neither the folder of a pipeline nor a Hub id.
+
+    Raises:
+        ValueError: it is neither; the message says what it is.
+    """
+    if Path(name).is_dir():
+        if not (Path(name) / "model_index.json").is_file():
+            raise ValueError(
+                f"`pretrained_model_name_or_path` is the folder {str(name)!r}, which has no model_index.json; "
+                "expected a folder written by `save_pretrained` or `edgeconnect convert`."
+            )
+    elif not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(name)):
+        raise ValueError(
+            f"`pretrained_model_name_or_path` is {str(name)!r}, which is neither a folder here nor a model on the Hub "
+            "('user/model')."
+        )
+
+
+def check_dtype(options: Mapping[str, Any]) -> None:
+    """Refuse a dtype given as text, for which diffusers would quietly load fp32.
+
+    Raises:
+        TypeError: it is text.
+    """
+    for argument in ("dtype", "torch_dtype"):
+        if isinstance(options.get(argument), str):
+            raise TypeError(f"`{argument}` must be a torch.dtype, as torch.bfloat16: got {options[argument]!r}.")
+
+
+@contextmanager
+def explained(name: str | os.PathLike[str]) -> Iterator[None]:
+    """Say where a model was looked for, if loading it fails; what the Hub answered, if it did."""
+    try:
+        yield
+    except OSError as error:
+        if isinstance(error.__cause__, HfHubHTTPError):  # diffusers hides it
+            raise error.__cause__ from None
+        if Path(name).is_dir():
+            raise
+        raise OSError(
+            f"`pretrained_model_name_or_path` is {str(name)!r}, neither a folder here nor a model that the Hub "
+            f"serves: {error}"
+        ) from error
