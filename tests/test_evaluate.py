@@ -433,6 +433,13 @@ def test_sigma_against_the_figures(data, tmp_path):
     assert json.loads((tmp_path / "sigma.json").read_text()) == rows
     with Image.open(tmp_path / "sigma.png") as figure:
         assert figure.width > figure.height
+    (axes,) = sigma_ablation.plot(rows).axes
+    assert [line.get_label() for line in axes.lines] == ["true_edges tiny 10-20 %"]
+    (axes,) = sigma_ablation.plot([*rows, *({**row, "set": "more"} for row in rows)]).axes  # a line for each set
+    assert [line.get_label() for line in axes.lines] == [
+        "pictures true_edges tiny 10-20 %",
+        "more true_edges tiny 10-20 %",
+    ]
 
 
 def test_lines_of_another_detector(data, tmp_path):

@@ -1,4 +1,4 @@
-"""Ablation of Canny's sigma against PSNR and feature distance, as in the paper: a plot and its values.
+"""Ablation of Canny's sigma against PSNR, feature distance and LPIPS, as in the paper: a plot and its values.
 
     python training/evaluation/sigma_ablation.py --sigmas 0.5,1,2,4,6 --dataset FOLDER --output_dir runs/sigma …
 
@@ -22,7 +22,7 @@ from training.evaluation.config import EvaluationConfig, make_evaluation_parser,
 from training.evaluation.evaluate import evaluate
 from training.evaluation.report import Row
 
-_AXES = {"psnr": "PSNR, dB", "feature_distance": "VGG19 distance"}
+_AXES = {"psnr": "PSNR, dB", "feature_distance": "VGG19 distance", "lpips": "LPIPS"}
 
 
 def ablate(config: EvaluationConfig, sigmas: Sequence[float]) -> list[Row]:
@@ -51,15 +51,16 @@ def ablate(config: EvaluationConfig, sigmas: Sequence[float]) -> list[Row]:
 
 
 def plot(rows: Sequence[Row]) -> Figure:
-    """A line for each method and hole size over sigma, in one plot for each of PSNR and feature distance."""
+    """A line for each set, method and hole size over sigma, in one plot for each of `_AXES` that the rows have."""
     shown = [name for name in _AXES if name in rows[0]]
+    several = len({row["set"] for row in rows}) > 1
     figure = Figure(figsize=(5.5 * len(shown), 4.5), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(shown), squeeze=False)[0], shown, strict=True):
         lines: dict[tuple[Any, ...], list[Row]] = {}
         for row in rows:
-            lines.setdefault((row["method"], row["model"], row["hole"]), []).append(row)
-        for (method, model, hole), of_line in lines.items():
-            label = f"{method} {model} {hole} %".replace("  ", " ")
+            lines.setdefault((row["set"] if several else "", row["method"], row["model"], row["hole"]), []).append(row)
+        for parts, of_line in lines.items():
+            label = " ".join(filter(None, parts)) + " %"
             axes.plot([row["sigma"] for row in of_line], [row[name] for row in of_line], marker="o", label=label)
         axes.set(xlabel="Canny's sigma, pixels", ylabel=_AXES[name])
         axes.legend(fontsize="small")
