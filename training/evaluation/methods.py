@@ -15,7 +15,7 @@ from training.evaluation.holes import Example
 from training.evaluation.image_folder import ImageFolder
 
 _OPENCV_RADIUS = 3  # pixels, as in OpenCV's samples
-_PATCH_SIZE = 3  # pixels; the package's own default, 15, scores less and takes five times as long
+_PATCH_SIZE = 3  # pixels; the package's own default, 15, takes five times as long
 
 
 @dataclass(frozen=True)
