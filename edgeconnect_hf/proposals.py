@@ -60,7 +60,7 @@ AS_IT_IS = Proposal()
 _OTHERS = (
     Proposal(sigma=1.5, shortest=24, noise=0.06, mirrored=True),
     Proposal(sigma=0.6, thresholds=0.7, noise=0.06),
-    Proposal(thresholds=1.6, shortest=48, noise=0.12, mirrored=True),
+    Proposal(sigma=1.5, thresholds=1.6, shortest=48, noise=0.1),
 )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from edgeconnect_hf import canny
 from edgeconnect_hf.proposals import proposals
 
 
@@ -59,3 +60,16 @@ def test_a_number_out_of_range_is_named(tiny_pipeline, photo, hole, number):
 def test_what_is_no_generator_is_named(tiny_pipeline, photo, hole):
     with pytest.raises(TypeError, match="`generator` must be a torch.Generator: got a int"):
         tiny_pipeline.generate_edges(photo, hole, num_proposals=2, generator=0)
+
+
+def test_higher_thresholds_of_canny_leave_some_of_its_lines():
+    gray = np.random.default_rng(0).random((40, 40), np.float32)
+    usual, given, fewer = (
+        canny(gray, sigma=1, **options) for options in ({}, {"thresholds": (0.1, 0.2)}, {"thresholds": (0.3, 0.6)})
+    )
+    assert np.array_equal(usual, given)
+    assert 0 < fewer.sum() < usual.sum()
+    assert (fewer <= usual).all()
+    for thresholds in ((0.2, 0.1), (-1, 0), (1, 5)):
+        with pytest.raises(ValueError, match="`thresholds` must be two numbers that rise, from 0 to 4: got"):
+            canny(gray, thresholds=thresholds)

@@ -1,4 +1,4 @@
-"""The command line: `edgeconnect inpaint | edges | convert | export | push | demo`."""
+"""The command line: `edgeconnect inpaint | edges | extend | convert | export | push | demo`."""
 
 import argparse
 import sys
@@ -10,7 +10,7 @@ from ..demo.limits import Limits
 from .commands import run_convert, run_demo, run_export, run_push
 from .device import DTYPES
 from .errors import EXPECTED_ERRORS, one_line, warnings_on_one_line
-from .inpaint import run_edges, run_inpaint
+from .inpaint import run_edges, run_extend, run_inpaint
 from .outputs import FORMATS
 
 _EXAMPLES = """
@@ -24,6 +24,9 @@ examples:
 
   edgeconnect inpaint photos/ masks/ -o repaired/
       complete all photos of a folder; run it again to resume, or after a mask has changed
+
+  edgeconnect extend photo.jpg --left 200 -o wider.png
+      continue the photo beyond its border
 
   edgeconnect convert EdgeModel_gen.pth InpaintingModel_gen.pth my-model/
   edgeconnect inpaint photo.jpg mask.png --model my-model/ -o repaired.png
@@ -83,16 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     inpaint.set_defaults(run=run_inpaint)
     lines.add_argument("--edges", type=Path, metavar="PATH", help="complete along these lines, white on black")
-    lines.add_argument("--save-edges", type=Path, metavar="PATH", help="write the lines that were used")
-    inpaint.add_argument(
-        "--format", choices=FORMATS, help="of results in a folder or on standard output (default: png)"
-    )
-    inpaint.add_argument(
-        "--quality",
-        type=int,
-        metavar="1-100",
-        help="of JPEG (default: the photo's own, or 95) and of WebP (default: lossless)",
-    )
+    _add_result_arguments(inpaint)
 
     edges, _ = _add_photo_command(
         commands,
@@ -102,6 +96,22 @@ def _parser() -> argparse.ArgumentParser:
         output_help="lines, white on black, of the photo's size; a folder if `image` is one; - for standard output",
     )
     edges.set_defaults(run=run_edges, edges=None, save_edges=None, format=None, quality=None)
+
+    extend, _ = _add_photo_command(
+        commands,
+        "extend",
+        help="continue a photo, or a folder of photos, beyond the border",
+        example="edgeconnect extend photo.jpg --left 200 --right 200 -o wider.png",
+        output_help="extended photo, in a format as for inpaint; a folder if `image` is one; - for standard output",
+        takes_mask=False,
+    )
+    extend.set_defaults(
+        run=run_extend, mask_image=None, grow=0, resize_mask=False, edges=None, known_edges=None, edge_hints=None
+    )
+    for side in ("left", "right", "top", "bottom"):
+        extend.add_argument(f"--{side}", type=int, default=0, metavar="PX", help="pixels to add there (default: 0)")
+    extend.add_argument("--aspect-ratio", metavar="W:H", help="16:9, 1.5, …: widen or heighten to it, on both sides")
+    _add_result_arguments(extend)
 
     convert = commands.add_parser("convert", help="convert published .pth weights to a model folder")
     convert.set_defaults(run=run_convert)
@@ -145,24 +155,27 @@ def _add_photo_command(
     help: str,
     example: str,
     output_help: str,
+    takes_mask: bool = True,
 ) -> tuple[argparse.ArgumentParser, argparse._ArgumentGroup]:
-    """Add `inpaint` or `edges` with the arguments of both; the parser, and the group of the lines."""
+    """Add `inpaint`, `edges` or `extend` with the arguments of all; the parser, and the group of the lines."""
     parser = commands.add_parser(
         name,
         help=help,
-        epilog=f"example:\n  {example}\n{_FOLDERS}",
+        epilog=f"example:\n  {example}\n{_FOLDERS}" if takes_mask else f"example:\n  {example}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.set_defaults(command=name)
     parser.add_argument("image", type=Path, help="photo, or folder of photos; - for standard input")
-    parser.add_argument("mask_image", type=Path, help="mask of the size of the photo, white where it is repainted")
+    if takes_mask:
+        parser.add_argument("mask_image", type=Path, help="mask of the size of the photo, white where it is repainted")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="PATH", help=output_help)
-    parser.add_argument(
-        "--grow", type=int, default=0, metavar="PX", help="grow the hole by so many pixels (default: 0)"
-    )
-    parser.add_argument(
-        "--resize-mask", action="store_true", help="scale a mask of the photo's proportions to its size"
-    )
+    if takes_mask:
+        parser.add_argument(
+            "--grow", type=int, default=0, metavar="PX", help="grow the hole by so many pixels (default: 0)"
+        )
+        parser.add_argument(
+            "--resize-mask", action="store_true", help="scale a mask of the photo's proportions to its size"
+        )
     parser.add_argument("--frame", type=int, metavar="N", help="which image of an animated or multi-page file, from 0")
     parser.add_argument(
         "--max-megapixels", type=float, default=500, metavar="N", help="largest file to read (default: 500)"
@@ -176,8 +189,9 @@ def _add_photo_command(
     )
     parser.add_argument("--json", action="store_true", help="print a JSON line for each photo")
     lines = parser.add_argument_group("lines")
-    lines.add_argument("--known-edges", type=Path, metavar="PATH", help="lines outside the hole, instead of Canny's")
-    lines.add_argument("--edge-hints", type=Path, metavar="PATH", help="a few lines in the hole, to be continued")
+    if takes_mask:
+        lines.add_argument("--known-edges", type=Path, metavar="PATH", help="lines outside the hole, not Canny's")
+        lines.add_argument("--edge-hints", type=Path, metavar="PATH", help="a few lines in the hole, to be continued")
     lines.add_argument("--sigma", type=float, default=2.0, help="sigma of Canny; higher: fewer lines (default: 2)")
     folders = parser.add_argument_group("folders")
     folders.add_argument("--recursive", action="store_true", help="read subfolders, and mirror them in the output")
@@ -185,6 +199,17 @@ def _add_photo_command(
     folders.add_argument("--suffix", default="", metavar="TEXT", help="added to the names of the results")
     _add_model_arguments(parser)
     return parser, lines
+
+
+def _add_result_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--save-edges", type=Path, metavar="PATH", help="write the lines that were used")
+    parser.add_argument("--format", choices=FORMATS, help="of results in a folder or on standard output (default: png)")
+    parser.add_argument(
+        "--quality",
+        type=int,
+        metavar="1-100",
+        help="of JPEG (default: the photo's own, or 95) and of WebP (default: lossless)",
+    )
 
 
 def _add_model_arguments(parser: argparse.ArgumentParser) -> None:

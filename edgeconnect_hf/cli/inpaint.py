@@ -1,4 +1,4 @@
-"""`edgeconnect inpaint` and `edgeconnect edges`: one photo or a folder, from the arguments to the exit code."""
+"""`edgeconnect inpaint`, `edges` and `extend`: one photo or a folder, from the arguments to the exit code."""
 
 import argparse
 import os
@@ -41,6 +41,14 @@ def run_edges(args: argparse.Namespace) -> int:
         return None, pipeline.generate_edges(**arguments)[0]
 
     return _run(args, draw)
+
+
+def run_extend(args: argparse.Namespace) -> int:
+    """`edgeconnect extend`."""
+    from ..extension import find_margins
+
+    find_margins((1, 1), _sides(args), args.aspect_ratio)  # refuses wrong ones before anything is read
+    return run_inpaint(args)
 
 
 def _run(args: argparse.Namespace, work: _Work) -> int:
@@ -93,7 +101,14 @@ def _check_streams(args: argparse.Namespace, inputs: dict[str, Path], outputs: d
 def _settings(args: argparse.Namespace, model: Model) -> dict[str, Any]:
     """The options that shape a result, beside its inputs and its name."""
     names = ("sigma", "strategy", "grow", "frame", "quality")
-    return {name: getattr(args, name) for name in names} | {"command": args.command, "model": model.digest}
+    settings = {name: getattr(args, name) for name in names} | {"command": args.command, "model": model.digest}
+    if args.command == "extend":
+        settings |= {**_sides(args), "aspect_ratio": args.aspect_ratio}
+    return settings
+
+
+def _sides(args: argparse.Namespace) -> dict[str, int]:
+    return {side: getattr(args, side) for side in ("left", "right", "top", "bottom")}
 
 
 def _run_single(job: Job, model: Model, run_job: Callable[[Job, "EdgeConnectPipeline"], int], report: Report) -> None:
@@ -108,12 +123,16 @@ def _run_single(job: Job, model: Model, run_job: Callable[[Job, "EdgeConnectPipe
 
 def _run_job(job: Job, pipeline: "EdgeConnectPipeline", work: _Work, args: argparse.Namespace) -> int:
     """Read a photo's files, work on the part around its holes, write the results; the number of windows."""
-    from .photo import read_photo, repair  # imports torch, which `--help` does not need
+    from .photo import read_extended, read_photo, repair  # imports torch, which `--help` does not need
 
     check_inputs_differ(job.inputs)
     ending = ending_of(job.outputs["--output"], args.format)
-    photo = read_photo(job.inputs, resize_mask=args.resize_mask, frame=args.frame, max_pixels=args.max_megapixels * 1e6)
-    check_transparency(job, photo.has_alpha and args.command == "inpaint", ending)
+    limits = {"frame": args.frame, "max_pixels": args.max_megapixels * 1e6}
+    if args.command == "extend":
+        photo = read_extended(job.inputs["image"], _sides(args), args.aspect_ratio, **limits)
+    else:
+        photo = read_photo(job.inputs, resize_mask=args.resize_mask, **limits)
+    check_transparency(job, photo.has_alpha and args.command != "edges", ending)
     drawn, box, windows = repair(photo, pipeline, work, sigma=args.sigma, strategy=args.strategy, padding=args.grow)
     result = photo.full_lines(drawn, box) if args.command == "edges" else photo.image
     write_result(result, job.outputs["--output"], ending, args.quality)

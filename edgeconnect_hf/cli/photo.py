@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from ..extension import find_margins
 from ..holes import grow
 from ..pictures import Array, DeepImage, Picture, from_float, read_edges, read_file, read_images, read_map, read_masks
 from ..pictures.decoding import to_plain_mode
@@ -90,21 +91,44 @@ def read_photo(inputs: dict[str, Path], *, resize_mask: bool, frame: int | None,
             lines, like_photo = _read_map(argument, path, max_pixels)
             in_hole = [mask] if mask.shape == like_photo[0].size else None
             line_maps[argument] = read_edges(lines, argument, like_photo, in_hole)[0]
-    image = _read("image", inputs["image"], max_pixels=max_pixels, frame=frame)
+    image = _read_image(inputs["image"], frame, max_pixels)
     size = image.size if isinstance(image, Image.Image) else image.shape[1::-1]
     for argument, values in {"mask_image": mask, **line_maps}.items():
         check_size(argument, values.shape[::-1], size, resize_mask)
     if mask.shape[::-1] != size:
         mask = np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST))
-
-    corner = image.crop((0, 0, 1, 1)) if isinstance(image, Image.Image) else image[:1, :1]
-    info = read_images(corner, "pil")[0].info  # as for any photo, however large
-    if isinstance(image, Image.Image):
-        image = to_plain_mode(image)
-    image.info = info
     return Photo(
         image, mask, {argument.lstrip("-").replace("-", "_"): values for argument, values in line_maps.items()}
     )
+
+
+def read_extended(
+    path: Path, sides: Mapping[str, int], aspect_ratio: str | None, *, frame: int | None, max_pixels: float
+) -> Photo:
+    """Read a photo and extend its canvas, the new part being its hole.
+
+    Args:
+        path (`Path`): the photo.
+        sides, aspect_ratio: as for `find_margins`.
+        frame (`int`, *optional*): which one of a photo of several.
+        max_pixels (`float`): the most that it may have.
+    """
+    image = _read_image(path, frame, max_pixels)
+    width, height = image.size if isinstance(image, Image.Image) else image.shape[1::-1]
+    left, right, top, bottom = find_margins((height, width), sides, aspect_ratio)
+    mask = np.ones((height + top + bottom, width + left + right), bool)
+    mask[top : top + height, left : left + width] = False
+    if isinstance(image, Image.Image):
+        opaque = {"RGBA": (0, 0, 0, 255), "LA": (0, 255)}.get(image.mode)
+        extended: Image.Image | DeepImage = Image.new(image.mode, mask.shape[::-1], opaque or 0)
+    else:
+        extended = DeepImage(np.zeros((*mask.shape, image.shape[2]), np.uint16))
+        if image.shape[2] in (2, 4):
+            extended[..., -1] = np.iinfo(np.uint16).max
+    extended.info = image.info
+    photo = Photo(extended, mask, {})
+    photo.paste(image, (top, left, top + height, left + width))
+    return photo
 
 
 def repair(
@@ -181,6 +205,17 @@ def _grow(mask: npt.NDArray[np.bool_], padding: int) -> npt.NDArray[np.bool_]:
     grown = np.zeros_like(mask)
     grown[here] = grow(mask[here], padding)
     return grown
+
+
+def _read_image(path: Path, frame: int | None, max_pixels: float) -> Image.Image | DeepImage:
+    """A photo of one of the modes of `Photo`, with what goes with it."""
+    image = _read("image", path, max_pixels=max_pixels, frame=frame)
+    corner = image.crop((0, 0, 1, 1)) if isinstance(image, Image.Image) else image[:1, :1]
+    info = read_images(corner, "pil")[0].info  # as for any photo, however large
+    if isinstance(image, Image.Image):
+        image = to_plain_mode(image)
+    image.info = info
+    return image
 
 
 def _read(argument: str, path: Path, **options: Any) -> Image.Image | DeepImage:
