@@ -9,6 +9,19 @@ from typing import Any
 
 from huggingface_hub.errors import HfHubHTTPError
 
+from .pictures.notices import warn
+
+BUNDLED_MODEL = Path(__file__).parent / "checkpoints" / "buildings"
+_WITHDRAWN = BUNDLED_MODEL.with_name("facades")  # the bundled model of release 1
+
+
+def present_name(name: str | os.PathLike[str] | None) -> str | os.PathLike[str]:
+    """The bundled model's folder for None and, with a warning, for the folder of the one before; else `name`."""
+    if name is not None and Path(name).absolute() == _WITHDRAWN:
+        warn(f"The model in {str(name)!r} is withdrawn; the one in {str(BUNDLED_MODEL)!r} is taken in its place.")
+        return BUNDLED_MODEL
+    return BUNDLED_MODEL if name is None else name
+
 
 def check_model_name(name: str | os.PathLike[str]) -> None:
     """Refuse what is neither the folder of a pipeline nor a Hub id.

@@ -1,7 +1,6 @@
 """EdgeConnect from picture to picture: the paper, top to bottom."""
 
 import os
-from pathlib import Path
 from typing import Any, ClassVar, Literal, overload
 
 import diffusers
@@ -13,14 +12,12 @@ from diffusers.utils.import_utils import is_accelerate_available
 from .edges import check_sigma
 from .extension import extend_pictures, find_margins
 from .holes import check_known, check_padding, grow
-from .loading import check_dtype, check_model_name, explained
+from .loading import check_dtype, check_model_name, explained, present_name
 from .models import CompletionGenerator, EdgeGenerator
 from .pictures import OUTPUT_TYPES, ImageInput, check_differ, check_one_size, read_images, read_masks, write_images
 from .pipeline_output import EdgeConnectPipelineOutput as EdgeConnectPipelineOutput
 from .session import EditSession
 from .windows import STRATEGIES
-
-BUNDLED_MODEL = Path(__file__).parent / "checkpoints" / "facades"
 
 
 class EdgeConnectPipeline(DiffusionPipeline):
@@ -71,7 +68,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
             ValueError: it is not a pipeline folder, nor a Hub id.
             OSError: the Hub does not have it, or cannot be reached.
         """
-        name = BUNDLED_MODEL if pretrained_model_name_or_path is None else pretrained_model_name_or_path
+        name = present_name(pretrained_model_name_or_path)
         check_model_name(name)
         check_dtype(kwargs)
         with explained(name):

@@ -255,7 +255,7 @@ def test_the_space_is_made_of_the_package_alone(hub, on_hub, checkout):
     write(checkout, {".env", "space/.env", "space/notes.txt"})
     package = checkout / "edgeconnect_hf"
     write(package, {".env", "examples/.env", "examples/notes.txt", "token.txt", ".git/config", "demo.pkl"})
-    write(package, {"checkpoints/facades/optimizer.bin", "checkpoints/facades/edge_generator/.env"})
+    write(package, {"checkpoints/buildings/optimizer.bin", "checkpoints/buildings/edge_generator/.env"})
     (package / "secret").symlink_to(checkout / "space")
     (package / "secret.txt").symlink_to(checkout / ".env")
     done = deploy(checkout, "space", on_hub)

@@ -1,6 +1,6 @@
 """ATTRIBUTION.md, which is shipped with the model, says what CC BY asks for."""
 
-from edgeconnect_hf.pipeline import BUNDLED_MODEL
+from edgeconnect_hf.loading import BUNDLED_MODEL
 from training.data.attribution import FILE_NAME, attribution
 from training.data.manifest import read_manifest
 

@@ -18,7 +18,7 @@ from torch import nn
 from torch.testing import assert_close
 from training_runs import ROOT, draw_pictures, draw_vgg
 
-from edgeconnect_hf.pipeline import BUNDLED_MODEL
+from edgeconnect_hf.loading import BUNDLED_MODEL
 from training.evaluation import evaluate as evaluation
 from training.evaluation import sigma_ablation
 from training.evaluation.config import EvaluationConfig, parse_config

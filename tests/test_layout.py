@@ -12,8 +12,8 @@ PACKAGE = ROOT / "edgeconnect_hf"
 # From the top down: a module imports only what stands below it, or its own package.
 ORDER = (
     *("cli", "demo", "formats", "hub", "pipeline", "pipeline_output", "session", "proposals", "views", "windows"),
-    *("selection", "hints", "extension", "pictures", "segmenting", "regions"),
-    *("holes", "colours", "edges", "models", "loading", "digests"),
+    *("loading", "selection", "hints", "extension", "pictures", "segmenting", "regions"),
+    *("holes", "colours", "edges", "models", "digests"),
 )
 
 

@@ -19,6 +19,7 @@ from edgeconnect_hf import (
     EdgeGenerator,
     convert_checkpoints,
 )
+from edgeconnect_hf.loading import BUNDLED_MODEL
 from edgeconnect_hf.windows import STRATEGIES
 
 
@@ -47,6 +48,14 @@ def test_published_code_is_reproduced(published, fixtures, blend_edges):
     assert_close(result.edges, pred_edges, rtol=0, atol=1e-4)
     expected = reference["output_blended_edges" if blend_edges else "output_unblended_edges"]
     assert_close(result.images, expected, rtol=0, atol=1e-4)
+
+
+def test_the_folder_of_the_withdrawn_model_gives_the_present_one():
+    with pytest.warns(UserWarning, match="facades' is withdrawn; the one in .*buildings' is taken in its place") as seen:
+        pipeline = EdgeConnectPipeline.from_pretrained(BUNDLED_MODEL.with_name("facades"))
+    assert seen[0].filename == __file__
+    bundled = EdgeConnectPipeline.from_pretrained().completion_generator.state_dict()
+    assert_close(pipeline.completion_generator.state_dict(), bundled, rtol=0, atol=0)
 
 
 def test_bundled_model_repairs_a_photo(photo, hole):

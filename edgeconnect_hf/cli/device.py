@@ -50,7 +50,7 @@ class Model:
     def _folder(self) -> Path:
         if self.name is not None and Path(self.name).is_dir():
             return Path(self.name)
-        from ..pipeline import BUNDLED_MODEL
+        from ..loading import BUNDLED_MODEL
 
         if self.name is None:
             return BUNDLED_MODEL

@@ -11,7 +11,7 @@ from pathlib import Path
 if __name__ == "__main__":  # run as a script: its siblings are imported as `training.…`, from anywhere
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from edgeconnect_hf.pipeline import BUNDLED_MODEL
+from edgeconnect_hf.loading import BUNDLED_MODEL
 from training.data.manifest import PhotoSet, read_manifest
 
 FILE_NAME = "ATTRIBUTION.md"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 from jsonargparse import ArgumentParser
 
 from edgeconnect_hf.edges import MAX_SIGMA
-from edgeconnect_hf.pipeline import BUNDLED_MODEL
+from edgeconnect_hf.loading import BUNDLED_MODEL
 from training.config import SharedConfig
 from training.evaluation.methods import METHODS, MODEL_METHODS, check_methods
 from training.evaluation.metrics import Protocol
