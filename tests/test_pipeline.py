@@ -51,7 +51,7 @@ def test_published_code_is_reproduced(published, fixtures, blend_edges):
 
 
 def test_the_folder_of_the_withdrawn_model_gives_the_present_one():
-    with pytest.warns(UserWarning, match="facades' is withdrawn; the one in .*buildings' is taken in its place") as seen:
+    with pytest.warns(UserWarning, match="facades' is withdrawn; the one in .*buildings' is taken") as seen:
         pipeline = EdgeConnectPipeline.from_pretrained(BUNDLED_MODEL.with_name("facades"))
     assert seen[0].filename == __file__
     bundled = EdgeConnectPipeline.from_pretrained().completion_generator.state_dict()
