@@ -317,8 +317,8 @@ def test_who_is_turned_away_reads_why_and_may_try_again(open_page, files, url, d
     page = open_page()
     example = page.locator("#examples button").first
     api = f"{url}gradio_api/"
-    small = ("small.png", (files / "small.png").read_bytes())  # photo and mask in one
-    uploads = httpx.post(f"{api}upload", files=[("files", small), ("files", small)]).json()
+    with (files / "photo.png").open("rb") as photo, (files / "mask.png").open("rb") as mask:
+        uploads = httpx.post(f"{api}upload", files=[("files", photo), ("files", mask)]).json()
     data = [*({"path": path, "meta": {"_type": "gradio.FileData"}} for path in uploads), 2, "auto", None]
     with demo.gate.turn(1):  # the model is taken, so that all others wait
         events, answer = [], httpx.post(f"{api}call/inpaint", json={"data": data})
