@@ -1,19 +1,37 @@
 """The endpoints for programs: `/generate_edges`, `/complete` and `/inpaint`, as in the pipeline."""
 
-from typing import TypedDict
+import functools
+from abc import ABCMeta
+from collections.abc import Callable, Mapping
+from typing import Any, TypedDict
 
 import gradio as gr
+from gradio.component_meta import ComponentMeta
 from PIL import Image
 
 from ..edges import MAX_SIGMA
 from ..windows import STRATEGIES
-from . import canvas
-from .components import FileImage
 from .door import JOB
 from .files import Files
 from .jobs import Supervisor
 from .model import Model
-from .updates import by_component
+from .planes import Bools, Bytes
+
+
+class _WithoutStub(ComponentMeta):
+    """Makes a component's subclass without the `.pyi` that Gradio writes beside its source."""
+
+    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
+        return ABCMeta.__new__(cls, name, bases, attributes)
+
+
+class FileImage(gr.Image, metaclass=_WithoutStub):
+    """An image whose value is the path of its file: the job that needs it reads it, within limits."""
+
+    is_template = True  # to the page it is a gr.Image
+
+    def preprocess(self, payload: Any) -> str | None:
+        return None if payload is None else payload.path
 
 
 class Results(TypedDict, total=False):
@@ -64,12 +82,12 @@ class Endpoints:
         return {"repaired": self.files.save_png(repaired, "repaired"), "lines": self._save_lines(edges)}
 
     def _draw(
-        self, photo: Image.Image, mask: canvas.Bools, sigma: float, strategy: str, edge_hints: str | None
-    ) -> canvas.Bytes:
+        self, photo: Image.Image, mask: Bools, sigma: float, strategy: str, edge_hints: str | None
+    ) -> Bytes:
         hints = {} if edge_hints is None else {"edge_hints": self.files.read(edge_hints, "edge_hints")}
         return self.model.generate_edges(photo, mask, sigma=sigma, strategy=strategy, **hints)
 
-    def _save_lines(self, edges: canvas.Bytes) -> str:
+    def _save_lines(self, edges: Bytes) -> str:
         return self.files.save_png(Image.fromarray(edges), "lines")
 
 
@@ -92,9 +110,21 @@ def add_endpoints(endpoints: Endpoints, supervisor: Supervisor) -> None:
         (endpoints.inpaint, "image mask_image sigma strategy edge_hints", "repaired lines"),
     ):
         button.click(
-            supervisor.job(by_component(handler, components)),
+            supervisor.job(_by_component(handler, components)),
             [components[name] for name in inputs.split()],
             [components[name] for name in outputs.split()],
             api_name=handler.__name__,
             **JOB,
         )
+
+
+def _by_component(
+    handler: Callable[..., Mapping[str, Any]], components: Mapping[str, Any]
+) -> Callable[..., dict[Any, Any]]:
+    """`handler`, returning its values by component, as Gradio expects them."""
+
+    @functools.wraps(handler)
+    def run(*inputs: Any) -> dict[Any, Any]:
+        return {components[name]: value for name, value in handler(*inputs).items()}
+
+    return run

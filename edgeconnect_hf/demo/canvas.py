@@ -1,137 +1,159 @@
-"""Masks and lines at the photo's full size <-> layers of the page's editors, which show a smaller copy.
+"""The canvas: a component whose page is in `static/`, and what that page asks of Python.
 
-An editor gets a transparent layer and returns it with a person's strokes. Only pixels that changed are carried over to
-the full size; all others keep their exact values there.
+A handler's parameters are what the page sends, by name. Photos are files that this server received or wrote; masks and
+lines are `planes.Packed`.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, cast
+import base64
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
+import gradio as gr
 import numpy as np
-import numpy.typing as npt
 from PIL import Image
 
-from ..pictures import flatten
+from ..holes import grow, tight
+from ..pictures import flatten, read_images, read_map
+from .calls import Calls
+from .files import Files
+from .jobs import Gate
+from .model import Drawing, Model
+from .planes import Bools, pack, unpack
+from .refusals import as_refusals, refusal
 
-MASK_COLOUR = (225, 29, 72)
-MASK_OPACITY = 0.6
-KNOWN_COLOUR = (17, 24, 39)
-IMAGINED_COLOUR = (234, 88, 12)
-DRAWN_COLOUR = (37, 99, 235)
-
-_SHOWN_SIDE = 1024  # pixels of the longer side in the editors
-
-Bools = npt.NDArray[np.bool_]
-Bytes = npt.NDArray[np.uint8]
+STATIC = Path(__file__).parent / "static"
+_SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
 
-@dataclass(frozen=True)
-class Lines:
-    """A line map being edited.
+class Canvas:
+    """The page's handlers.
 
     Args:
-        edges (`np.ndarray`): `[H,W]` uint8, 255 on a line.
-        drawn (`np.ndarray`): `[H,W]` bool, True where a person drew it.
-        mask (`np.ndarray`): `[H,W]` bool, True in the hole they were made for.
+        models: by the names under which the page offers them.
+        files (`Files`): reads uploads, writes results.
+        gate (`Gate`): admits one job at a time; what decodes a photo waits for its turn, too.
     """
 
-    edges: Bytes
-    drawn: Bools
-    mask: Bools
+    def __init__(self, models: dict[str, Model], files: Files, gate: Gate):
+        self.models, self.files, self.gate = models, files, gate
+
+    def open_photo(self, photo: Any) -> dict[str, Any]:
+        """Check a photo; how large it is, upright, and a copy for browsers that would show it otherwise."""
+        with self.gate.turn(1), as_refusals():
+            image = self.files.read(photo["path"], "photo")
+            read_images(image, "pil")  # the modes that the pipeline takes
+            shown = None
+            if not self.files.is_shown_alike(photo["path"]):
+                profile = {"icc_profile": image.info["icc_profile"]} if "icc_profile" in image.info else {}
+                shown = self.files.save(flatten(image, "RGB"), "shown.jpg", quality=95, subsampling=0, **profile)
+            return {"width": image.width, "height": image.height, "shown": shown}
+
+    def read_mask(self, file: Any, width: int, height: int) -> dict[str, Any]:
+        """An uploaded mask, resized to the photo without blur."""
+        with self.gate.turn(1):
+            mask = Image.fromarray(self.files.read_mask(file["path"], "mask"))
+            return {"mask": pack(np.asarray(mask.resize(self._size(width, height), Image.Resampling.NEAREST)))}
+
+    def read_lines(self, file: Any, width: int, height: int) -> dict[str, Any]:
+        """An uploaded line map of the photo's size."""
+        with self.gate.turn(1), as_refusals():
+            image = self.files.read(file["path"], "line map")
+            if image.size != self._size(width, height):
+                raise refusal(f"The line map is {image.width}x{image.height}; the photo is {width}x{height}.")
+            return {"edges": pack(np.asarray(read_map(image, "edges")))}
+
+    def grow_mask(self, mask: Any, width: int, height: int, by: int) -> dict[str, Any]:
+        """Grow the hole by so many pixels, or shrink it."""
+        with self.gate.turn(1):
+            return {"mask": pack(grow(self._unpack_mask(mask, width, height), int(np.clip(by, -256, 256))))}
+
+    def repair(
+        self,
+        photo: Any,
+        width: int,
+        height: int,
+        mask: Any,
+        touched: Any,
+        edges: Any = None,
+        sigma: float = 2.0,
+        strategy: str = "auto",
+        model: str | None = None,
+    ) -> dict[str, Any]:
+        """Draw the lines in the hole, or keep those in `edges`, and paint it.
+
+        `touched` is 1 where a person drew a line and 2 where they erased one.
+        """
+        hole = self._unpack_mask(mask, width, height)
+        if not hole.any():
+            raise refusal("Paint over something in the photo first.")
+        if hole.all():
+            raise refusal("The hole covers the whole photo. Leave a part of it to repair the rest from.")
+        chosen = self.models.get(str(model)) or next(iter(self.models.values()))
+        with chosen.turn(hole, strategy, halves=2):
+            hands = unpack(touched, hole.shape)
+            drawing = Drawing(hands == 1, hands == 2, None if edges is None else unpack(edges, hole.shape))
+
+            def read() -> Image.Image:
+                image = self.files.read(photo["path"], "photo")
+                if image.size != (width, height):
+                    raise refusal("This drawing does not have the photo's size.")
+                return image
+
+            lines, repaired = chosen.edit(photo["path"], read, hole, drawing, sigma=sigma, strategy=strategy)
+            top, left, bottom, right = tight(hole)
+            patch = repaired.crop((left, top, right, bottom))
+            patch.info = {key: value for key, value in repaired.info.items() if key == "icc_profile"}
+            return {"edges": pack(lines), "patch": self.files.encode(patch), "box": [left, top, right, bottom]}
+
+    def save(self, photo: Any, mask: Any, patch: str, name: str, kind: str) -> dict[str, Any]:
+        """The photo with the hole from `patch`, what `repair` gave, as a file; nothing else of it is changed."""
+        with self.gate.turn(1):
+            image = self.files.read(photo["path"], "photo")
+            hole = self._unpack_mask(mask, *image.size)
+            top, left, bottom, right = tight(hole) if hole.any() else (0, 0, 0, 0)
+            if hole.any():
+                painted = self.files.decode(base64.b64decode(patch), "result")
+                if (painted.mode, painted.size) != (image.mode, (right - left, bottom - top)):
+                    raise refusal("This result belongs to another photo. Please repair it again.")
+                image.paste(painted, (left, top), Image.fromarray(hole[top:bottom, left:right]))
+            stem = "".join(letter for letter in Path(str(name)).stem[:80] if letter.isalnum() or letter in " -_()") or "photo"
+            if kind == "jpeg" and image.mode in ("RGBA", "LA"):
+                flat = flatten(image, "RGB")
+                flat.info = dict(image.info)
+                image = flat
+            options = {"compress_level": 1} if kind == "png" else {}
+            return {"path": self.files.save(image, f"{stem}_repaired{_SUFFIXES[kind]}", **options)}
+
+    def _size(self, width: int, height: int) -> tuple[int, int]:
+        if not (isinstance(width, int) and isinstance(height, int) and 0 < width * height <= self.files.max_pixels):
+            raise refusal("The photo is too large.")
+        return width, height
+
+    def _unpack_mask(self, mask: Any, width: int, height: int) -> Bools:
+        width, height = self._size(width, height)
+        return unpack(mask, (height, width)) > 0
 
 
-def hex_colour(colour: tuple[int, int, int]) -> str:
-    """`#rrggbb`."""
-    return "#{:02x}{:02x}{:02x}".format(*colour)
-
-
-def show_photo(image: Image.Image) -> Image.Image:
-    """An upright photo as the editors show it: RGB on white, at most 1024 pixels a side.
-
-    Raises:
-        ValueError: its mode is I or F.
-    """
-    height, width = _shown_size((image.height, image.width))
-    return flatten(image, "RGB").resize((width, height), Image.Resampling.BOX)
-
-
-def mask_layer(mask: Bools) -> Image.Image:
-    """The layer that shows `mask`, `[H,W]`."""
-    shown = _reduce(mask)
-    return Image.fromarray(np.dstack([_plane(shown, MASK_COLOUR), np.uint8(255 * MASK_OPACITY) * shown]))
-
-
-def read_mask(layers: Sequence[Image.Image], mask: Bools) -> Bools:
-    """`mask` with what a person has painted and erased on `layers`, which showed it."""
-    shown = _reduce(mask)
-    returned = _flatten(layers, shown.shape)[..., 3] >= 255 * MASK_OPACITY / 2
-    return np.where(_enlarge(returned != shown, mask.shape), _enlarge(returned, mask.shape), mask)
-
-
-def lines_background(photo: Image.Image, mask: Bools) -> Image.Image:
-    """The shown photo, faded so that lines stand out, and more in the hole."""
-    share = np.where(_reduce(mask), 0.12, 0.45)[..., None]
-    return Image.fromarray(np.rint(np.asarray(photo) * share + 255 * (1 - share)).astype(np.uint8))
-
-
-def lines_layer(lines: Lines) -> Image.Image:
-    """The layer that shows `lines`: coloured by origin, as opaque as they are strong."""
-    colour = _plane(_reduce(lines.mask), IMAGINED_COLOUR, KNOWN_COLOUR)
-    colour[_reduce(lines.drawn)] = DRAWN_COLOUR
-    return Image.fromarray(np.dstack([colour, _reduce(lines.edges)]))
-
-
-def read_lines(layers: Sequence[Image.Image], lines: Lines) -> Lines:
-    """`lines` with what a person has drawn and erased on `layers`, which showed them."""
-    before = np.asarray(lines_layer(lines)).astype(np.int16)
-    after = _flatten(layers, before.shape[:2]).astype(np.int16)
-    opacity_before, opacity = before[..., 3], after[..., 3]
-    distances = [
-        np.abs(after[..., :3] - colour).sum(axis=2) for colour in (DRAWN_COLOUR, KNOWN_COLOUR, IMAGINED_COLOUR)
+def add_canvas(canvas: Canvas, calls: Calls, examples: Sequence[tuple[Path, Path]]) -> gr.HTML:
+    """Add the component to the current `gr.Blocks`."""
+    handlers: list[tuple[Callable[..., Any], bool]] = [
+        (canvas.open_photo, False),
+        (canvas.read_mask, False),
+        (canvas.read_lines, False),
+        (canvas.grow_mask, False),
+        (canvas.repair, True),
+        (canvas.save, False),
     ]
-    is_drawn = (opacity >= 128) & (distances[0] < np.minimum(*distances[1:])) & ~_reduce(lines.drawn)
-    is_erased = ~is_drawn & (opacity * 2 < opacity_before)
-
-    size = lines.edges.shape
-    drawn, erased = _enlarge(is_drawn, size), _enlarge(is_erased, size)
-    edges = np.where(drawn, np.uint8(255), np.where(erased, np.uint8(0), lines.edges))
-    return Lines(edges, (lines.drawn | drawn) & ~erased, lines.mask)
-
-
-def _shown_size(size: tuple[int, ...]) -> tuple[int, int]:
-    scale = min(1.0, _SHOWN_SIDE / max(size))
-    height, width = (max(1, round(side * scale)) for side in size)
-    return height, width
-
-
-def _nearest(size: int, shown: int) -> npt.NDArray[np.intp]:
-    """For each of `size` pixels, the shown one that its centre falls in."""
-    return ((np.arange(size) + 0.5) * shown / size).astype(np.intp)
-
-
-def _reduce(plane: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`[H,W]` to the shown size by the maximum, so that thin lines stay visible."""
-    for axis, (size, shown) in enumerate(zip(plane.shape, _shown_size(plane.shape), strict=True)):
-        plane = np.maximum.reduceat(plane, np.searchsorted(_nearest(size, shown), np.arange(shown)), axis=axis)
-    return plane
-
-
-def _enlarge(plane: Bools, size: tuple[int, ...]) -> Bools:
-    """`[h,w]` of the shown size to `size` by the nearest: each pixel becomes those that `_reduce` made it from."""
-    rows, columns = (_nearest(*sides) for sides in zip(size, plane.shape, strict=True))
-    return plane[rows][:, columns]
-
-
-def _plane(where: npt.NDArray[Any], colour: tuple[int, int, int], elsewhere: tuple[int, int, int] = (0, 0, 0)) -> Bytes:
-    """`[h,w,3]`: `colour` where `where` is above 0, `elsewhere` in all other places."""
-    planes = np.where(where[..., None] > 0, np.array(colour, np.uint8), np.array(elsewhere, np.uint8))
-    return cast("Bytes", planes)
-
-
-def _flatten(layers: Sequence[Image.Image], size: tuple[int, ...]) -> Bytes:
-    """All layers composited: `[h,w,4]`."""
-    flat = Image.new("RGBA", (size[1], size[0]))
-    for layer in layers:
-        flat.alpha_composite(layer.convert("RGBA").resize(flat.size, Image.Resampling.NEAREST))
-    return np.asarray(flat)
+    limits = calls.door.limits
+    return gr.HTML(
+        html_template=(STATIC / "canvas.html").read_text("utf-8"),
+        js_on_load="import(`${window.gradio_config.root}/canvas/app.js`).then(app => app.start(element, props, server, upload))",
+        apply_default_css=False,
+        elem_id="canvas",
+        server_functions=[calls.serve(handler, replaces) for handler, replaces in handlers],
+        models=list(canvas.models),
+        examples=[[photo.name, mask.name] for photo, mask in examples],
+        max_megapixels=limits.max_megapixels,
+        max_megabytes=limits.max_megabytes,
+    )

@@ -13,18 +13,19 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from gradio.context import LocalContext
 from gradio.queueing import Event, Queue
-from starlette.responses import JSONResponse
+from starlette.responses import FileResponse, JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .files import Files
-from .jobs import Gate
+from .jobs import Gate, Job
 from .limits import Limits
-from .refusals import BUSY, refusal
+from .refusals import BUSY, UNEXPECTED, refusal
 
 JOB: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model"}  # for events; `Gate` runs one at a time
 
@@ -92,6 +93,8 @@ class Door(gr.Blocks):
         super().__init__(**options)
         self.limits, self.files, self.gate = limits, files, gate
         self.listeners = Listeners()
+        self.admitted: dict[Job, str | None] = {}  # the page's own calls, with the visitors' public addresses
+        self.parts: dict[str, Path] = {}  # of the page, by their routes
         files.demo = self
 
     _queue: "_AdmittingQueue"
@@ -117,7 +120,7 @@ class Door(gr.Blocks):
             raise
         except Exception:  # its message may name files of this server
             logger.exception("A request failed.")
-            raise refusal("This request could not be processed.") from None
+            raise refusal(UNEXPECTED) from None
 
     def identify(self) -> tuple[str | None, Callable[[], bool]]:
         """The session of the event being processed, and a function that tells whether its visitor has left."""
@@ -126,6 +129,22 @@ class Door(gr.Blocks):
             return None, lambda: False
         keys, queued_at = {event._id, event.session_hash}, event.enqueue_time
         return event.session_hash, lambda: self.listeners.have_left(keys, queued_at)
+
+    def absence(self, session: str) -> Callable[[], bool]:
+        """A function that tells whether the visitor of a session has left, for a call that begins now."""
+        since = time.monotonic()
+        return lambda: self.listeners.have_left({session}, since)
+
+    def admit(self, job: Job, request: Any) -> None:
+        """Count `job` among the visitor's until it is taken out of `admitted`.
+
+        Raises:
+            gr.Error: there are too many of this session, this address, or in all.
+        """
+        address = _public_address(request)
+        if reason := self._queue.reason_against(job.session, address):
+            raise refusal(reason)
+        self.admitted[job] = address
 
     def close_session(self, session: str) -> None:
         """Delete a session: its files, its components' values, its messages."""
@@ -138,9 +157,8 @@ class Door(gr.Blocks):
 
     def is_open(self, session: str) -> bool:
         """Whether the session still has a page open or a job unanswered."""
-        return session in self.listeners.counts or any(
-            event.session_hash == session for event in self._queue.unanswered()
-        )
+        sessions = [event.session_hash for event in self._queue.unanswered()] + [job.session for job in self.admitted]
+        return session in self.listeners.counts or session in sessions
 
 
 class _AdmittingQueue(Queue):
@@ -151,7 +169,8 @@ class _AdmittingQueue(Queue):
     async def push(self, body: Any, request: Any, username: str | None) -> Any:
         if body.fn_index not in self.blocks.fns:
             return False, "There is no such endpoint.", "error"
-        if is_job(self.blocks.fns[body.fn_index]) and (reason := self._reason_against(body, request)):
+        reason = self.reason_against(body.session_hash, _public_address(request))
+        if reason and is_job(self.blocks.fns[body.fn_index]):
             return False, reason, "queue_full"
         return await super().push(body=body, request=request, username=username)
 
@@ -162,20 +181,16 @@ class _AdmittingQueue(Queue):
             event for event in self.event_ids_to_events.values() if event._id in pending.get(event.session_hash, ())
         ]
 
-    def _reason_against(self, body: Any, request: Any) -> str | None:
+    def reason_against(self, session: str | None, address: str | None) -> str | None:
+        """Why one more job of this visitor is turned away, if it is."""
         limits = self.blocks.limits
-        jobs = [event for event in self.unanswered() if is_job(event.fn)]
-        if sum(event.session_hash == body.session_hash for event in jobs) >= _SESSION_JOBS:
+        jobs = [(event.session_hash, _public_address(event.request)) for event in self.unanswered() if is_job(event.fn)]
+        jobs += [(job.session, address) for job, address in self.blocks.admitted.items()]
+        if sum(theirs == session for theirs, _ in jobs) >= _SESSION_JOBS:
             return "You have one job running and one waiting. Please wait for them."
-        address = _public_address(request)
-        if (
-            address is not None
-            and sum(_public_address(event.request) == address for event in jobs) >= limits.max_address_jobs
-        ):
+        if address is not None and sum(theirs == address for _, theirs in jobs) >= limits.max_address_jobs:
             return f"Your address has {limits.max_address_jobs:g} jobs running or waiting. Please wait for them."
-        if len(jobs) > limits.max_waiting:  # one of them runs
-            return BUSY
-        return None
+        return BUSY if len(jobs) > limits.max_waiting else None  # one of them runs
 
 
 def is_job(function: Any) -> bool:
@@ -209,6 +224,9 @@ class Doorkeeper:
             await self.app(scope, receive, send)
             return
         path, method = scope["path"], scope["method"]
+        if path in self.door.parts and method in ("GET", "HEAD"):
+            await FileResponse(self.door.parts[path], headers={"cache-control": "no-cache"})(scope, receive, send)
+            return
         routes = _ROUTES.get("GET" if method == "HEAD" else method)
         if routes is None or not routes.fullmatch(path):
             await JSONResponse({"detail": "Not Found"}, 404)(scope, receive, send)

@@ -1,5 +1,6 @@
 """Uploads and results: who may name them, how they are read, when they are deleted."""
 
+import base64
 import logging
 import os
 import stat
@@ -7,6 +8,7 @@ import tempfile
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ import numpy as np
 from gradio.utils import get_upload_folder
 from PIL import Image
 
-from ..pictures import read_file, read_map, to_eight_bits
-from .canvas import Bools
+from ..pictures import read_file, read_map, to_eight_bits, write_file
+from ..pictures.metadata import read_orientation
+from .planes import Bools
 from .jobs import current_job
 from .limits import Limits
 from .refusals import as_refusals, gone, refusal
@@ -29,7 +32,6 @@ _FORMATS = tuple(
     if name in Image.OPEN
 )
 
-_CANVAS_MEGAPIXELS = 4  # the page's canvas has one
 _BLOCK = 4096  # bytes that even an empty file takes
 
 logger = logging.getLogger(__name__)
@@ -80,7 +82,7 @@ class Files:
         """
         if not isinstance(path, str):
             raise gone(name)
-        return self._read(path, name, self.limits.max_megapixels)
+        return self.decode(path, name)
 
     def read_mask(self, path: Any, name: str) -> Bools:
         """Read a mask as the pipeline does: `[H,W]`, True in the hole. Arguments and errors as in `read`."""
@@ -88,20 +90,29 @@ class Files:
         with as_refusals():
             return np.asarray(read_map(image, name)) >= 128
 
-    def read_layers(self, layers: Iterable[bytes | str]) -> list[Image.Image]:
-        """Read an editor's layers, each no larger than a canvas.
+    @property
+    def max_pixels(self) -> float:
+        """Of a photo, a mask or a line map."""
+        return self.limits.max_megapixels * 1e6
 
-        Raises:
-            gr.Error: one is larger, or not an image.
-        """
-        return [self._read(layer, "drawing", _CANVAS_MEGAPIXELS) for layer in layers]
+    def is_shown_alike(self, path: str) -> bool:
+        """Whether browsers show a photo as `read` gives it: upright, and 8 bits a channel as they are."""
+        with Image.open(path, formats=_FORMATS) as image:
+            upright = image.format == "JPEG" or read_orientation(image) == 1
+            return upright and image.format in ("BMP", "GIF", "JPEG", "MPO", "PNG", "WEBP")
 
-    def _read(self, source: bytes | str, name: str, megapixels: float) -> Image.Image:
-        max_bytes = self.limits.max_megabytes * 2**20
+    def encode(self, image: Image.Image) -> str:
+        """A picture as a PNG file in base64, lightly compressed."""
+        file = BytesIO()
+        image.save(file, "PNG", compress_level=1)
+        return base64.b64encode(file.getvalue()).decode("ascii")
+
+    def decode(self, source: bytes | str, name: str) -> Image.Image:
+        """`read`, for the bytes of a file, too."""
+        limits = self.limits
+        sizes = {"max_pixels": self.max_pixels, "max_bytes": limits.max_megabytes * 2**20}
         try:
-            return to_eight_bits(
-                read_file(source, f"The {name}", max_pixels=megapixels * 1e6, max_bytes=max_bytes, formats=_FORMATS)
-            )
+            return to_eight_bits(read_file(source, f"The {name}", **sizes, formats=_FORMATS))
         except FileNotFoundError:
             raise gone(name) from None
         except ValueError as error:
@@ -110,7 +121,7 @@ class Files:
             raise refusal(f"The {name} cannot be decoded." if os.sep in message else message) from error
 
     def save(self, image: Image.Image, name: str, **options: Any) -> str:
-        """Write a picture where Gradio serves it. It belongs to the running job's session.
+        """Write a picture, with what goes with it, where Gradio serves it. It belongs to the running job's session.
 
         Args:
             image (`PIL.Image.Image`): the picture.
@@ -119,23 +130,19 @@ class Files:
         """
         folder = Path(get_upload_folder())
         folder.mkdir(parents=True, exist_ok=True)
-        path = str(Path(tempfile.mkdtemp(dir=folder)) / name)
-        image.save(path, **options)
+        path = Path(tempfile.mkdtemp(dir=folder)) / name
+        write_file(image, path, **options)
         job = current_job()
         if job is not None and job.session is not None:
-            self.own(path, job.session)
+            self.own(str(path), job.session)
         if self.demo is not None:
-            self.demo.upload_file_set.add(path)  # deleted with Gradio's files even if the job is given up
+            self.demo.upload_file_set.add(str(path))  # deleted with Gradio's files even if the job is given up
         self.make_room()
-        return path
+        return str(path)
 
     def save_png(self, image: Image.Image, name: str) -> str:
         """`save` as NAME.png: compressed lightly, for a fifth of the time and a tenth more bytes."""
         return self.save(image, f"{name}.png", compress_level=1)
-
-    def save_preview(self, image: Image.Image) -> str:
-        """`save` a picture that is only looked at, in an eighth of the bytes."""
-        return self.save(image, "shown.jpg", quality=92, subsampling=0)
 
     def forget(self, session: str) -> None:
         """Delete the files that belong to this session only."""

@@ -166,16 +166,21 @@ class Supervisor:
 
         @functools.wraps(handler)
         async def run(*inputs: Any, **options: Any) -> Any:
-            self.given_up = {thread: when for thread, when in self.given_up.items() if thread.is_alive()}
-            if sum(time.monotonic() - when > _PROMPT for when in self.given_up.values()) >= _MAX_HANGING:
-                logger.error("%d jobs hang: no more are started until one of them ends.", len(self.given_up))
-                raise busy()
-            return await self._run(Job(self.limits.time_limit, *self.identify()), handler, inputs, options)
+            return await self.run(Job(self.limits.time_limit, *self.identify()), handler, *inputs, **options)
 
         run.__signature__ = inspect.signature(handler)  # type: ignore[attr-defined]  # Gradio reads it
         return run
 
-    async def _run(self, job: Job, handler: Callable[..., Any], inputs: Any, options: Any) -> Any:
+    async def run(self, job: Job, handler: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
+        """Call `handler` in a thread as `job`.
+
+        Raises:
+            gr.Error: its time is over, or its visitor has left. Other errors are the handler's.
+        """
+        self.given_up = {thread: when for thread, when in self.given_up.items() if thread.is_alive()}
+        if sum(time.monotonic() - when > _PROMPT for when in self.given_up.values()) >= _MAX_HANGING:
+            logger.error("%d jobs hang: no more are started until one of them ends.", len(self.given_up))
+            raise busy()
         loop = asyncio.get_running_loop()
         result: asyncio.Future[Any] = loop.create_future()
         context = copy_context()

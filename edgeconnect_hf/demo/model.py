@@ -3,8 +3,9 @@
 import importlib.util
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,13 +13,42 @@ import torch
 from PIL import Image
 
 from ..pipeline import EdgeConnectPipeline
+from ..session import EditSession
 from ..windows import find_windows
-from .canvas import Bools, Bytes
 from .jobs import Gate, check_current_job
 from .limits import Limits
+from .planes import Bools, Bytes
 from .refusals import as_refusals, refusal
 
 _TRIAL_SIDE = 256  # pixels of the square on which the speed is measured
+_MAX_OPEN = 4  # photos that stay open between two strokes; the least recently used goes first
+
+
+@dataclass
+class Drawing:
+    """A line map as a person edits it.
+
+    Args:
+        drawn (`np.ndarray`): `[H,W]` bool, True where they drew.
+        erased (`np.ndarray`): `[H,W]` bool, True where they erased.
+        kept (`np.ndarray`, *optional*): `[H,W]` uint8, 255 on a line: the hole's lines to keep. None: draw them anew.
+    """
+
+    drawn: Bools
+    erased: Bools
+    kept: Bytes | None = None
+
+
+@dataclass
+class _Open:
+    """A photo between two strokes."""
+
+    photo: Image.Image
+    session: EditSession
+    mask: Bools
+    settings: Hashable
+    hints: Bools | None = None  # that `edges` were drawn with
+    edges: Bytes | None = None
 
 
 class Model:
@@ -34,11 +64,13 @@ class Model:
         self.pipeline, self.gate, self.limits = pipeline, gate, limits
         self.seconds_per_pixel: float | None = None  # of one half of the pipeline, measured at the first job
         self._measuring = threading.Lock()
+        self._opened: dict[Hashable, _Open] = {}  # by the photo's path, newest last; one that is in use is taken out
         self._call = _on_gpu(self._call_pipeline, limits.time_limit)
+        self._edit = _on_gpu(self._edit_photo, limits.time_limit)
 
     @contextmanager
     def turn(self, mask: Bools, strategy: str, halves: int = 1) -> Iterator[None]:
-        """Hold the model for one half of the pipeline, or for both.
+        """Hold the model for one half of the pipeline, or for several.
 
         Args:
             mask (`np.ndarray`): `[H,W]` bool, True in the hole.
@@ -59,11 +91,32 @@ class Model:
 
     def generate_edges(self, photo: Image.Image, mask: Bools, **options: Any) -> Bytes:
         """`EdgeConnectPipeline.generate_edges` for one photo: `[H,W]` uint8, 255 on a line."""
-        return np.asarray(self._run("generate_edges", photo, mask, **options))
+        with as_refusals():
+            return np.asarray(self._call("generate_edges", (photo, mask), options))
 
     def complete(self, photo: Image.Image, mask: Any, edges: Any, **options: Any) -> Image.Image:
         """`EdgeConnectPipeline.complete` for one photo."""
-        return self._run("complete", photo, mask, edges, **options)
+        with as_refusals():
+            return self._call("complete", (photo, mask, edges), options)
+
+    def edit(
+        self, path: str, read: Callable[[], Image.Image], mask: Bools, drawing: Drawing, **settings: Any
+    ) -> tuple[Bytes, Image.Image]:
+        """One stroke's lines and repaired photo, from the session of the last one where there is one.
+
+        Args:
+            path (`str`): of the photo, its name between two strokes.
+            read: reads it.
+            mask (`np.ndarray`): `[H,W]` bool, True in the hole.
+            drawing (`Drawing`): what a person drew and erased.
+            settings: of `EdgeConnectPipeline.open`.
+        """
+        with as_refusals():
+            return self._edit(path, read, mask, drawing, settings)
+
+    def close(self, path: str) -> None:
+        """Forget a photo."""
+        self._opened.pop(path, None)
 
     def _estimate(self, mask: Bools, strategy: str) -> float:
         """Seconds that one half of the pipeline takes; proportional to the pixels it works on."""
@@ -87,13 +140,34 @@ class Model:
                 self.seconds_per_pixel = min(times) / mask.size
             return self.seconds_per_pixel
 
-    def _run(self, method: str, *pictures: Any, **options: Any) -> Image.Image:
-        with as_refusals():
-            return self._call(method, pictures, options)
-
     def _call_pipeline(self, method: str, pictures: tuple[Any, ...], options: dict[str, Any]) -> Any:
         with _stoppable(self.pipeline):
             return getattr(self.pipeline, method)(*pictures, **options)[0]
+
+    def _edit_photo(
+        self, path: str, read: Callable[[], Image.Image], mask: Bools, drawing: Drawing, settings: dict[str, Any]
+    ) -> tuple[Bytes, Image.Image]:
+        opened, key = self._opened.pop(path, None), tuple(settings.items())
+        if opened is None or opened.settings != key or not np.array_equal(opened.mask, mask):
+            photo = read() if opened is None else opened.photo
+            opened = _Open(photo, self.pipeline.open(photo, mask, **settings), mask, key)
+        with _stoppable(self.pipeline):
+            edges = _draw(opened, drawing)
+            repaired = opened.session.complete(edges)[0]
+        self._opened[path] = opened  # a job that was given up leaves none: its thread may still be at work
+        while len(self._opened) > _MAX_OPEN:
+            self._opened.pop(next(iter(self._opened)), None)
+        return edges, repaired
+
+
+def _draw(opened: _Open, drawing: Drawing) -> Bytes:
+    """The line map `[H,W]`: the edge generator's or those kept, with what was drawn and erased."""
+    hints = drawing.drawn & opened.mask
+    if opened.edges is None or (drawing.kept is None and not np.array_equal(hints, opened.hints)):
+        shown = {"edge_hints": hints.astype(np.uint8) * np.uint8(255)} if hints.any() else {}
+        opened.edges, opened.hints = np.asarray(opened.session.generate_edges(**shown)[0]), hints
+    edges = opened.edges if drawing.kept is None else np.where(opened.mask, drawing.kept, opened.edges)
+    return np.where(drawing.drawn, np.uint8(255), np.where(drawing.erased, np.uint8(0), edges))
 
 
 @contextmanager

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import gradio as gr
 
 BUSY = "The server is busy. Please try again in a minute."
+UNEXPECTED = "This request could not be processed."
 
 
 def refusal(message: str) -> gr.Error:

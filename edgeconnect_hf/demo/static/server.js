@@ -1,0 +1,60 @@
+/** Questions to the server, answered or refused in words. */
+
+/** @typedef {Record<string, (data: object) => Promise<any>>} Functions Gradio's, one for each handler */
+/** @typedef {(file: File) => Promise<{path: string, url: string}>} Upload */
+/** @typedef {import("./work.js").Photo} Photo */
+
+const UNREACHABLE = "The server did not answer. Your work is kept in this browser; please try again.";
+
+/** What the server says against it. */
+export class Refusal extends Error {
+  /** @param {string} message @param {boolean} isGone the server no longer has a file */
+  constructor(message, isGone = false) {
+    super(message);
+    this.isGone = isGone;
+  }
+}
+
+export class Server {
+  /** @param {Functions} functions @param {Upload} upload @param {number} megabytes that it takes */
+  constructor(functions, upload, megabytes) {
+    this.functions = functions;
+    this.uploadFile = upload;
+    this.megabytes = megabytes;
+  }
+
+  /** @param {string} name @param {object} data @returns {Promise<any>} */
+  async ask(name, data) {
+    const answer = await this.functions[name](data);
+    if (!answer) throw new Refusal(UNREACHABLE);
+    if (answer.error) throw new Refusal(answer.error, answer.isGone);
+    return answer;
+  }
+
+  /** As `ask`, about a photo, which is sent first if the server does not have it. @param {string} name @param {Photo} photo @param {object} data */
+  async askAbout(name, photo, data) {
+    if (photo.path) {
+      try {
+        return await this.ask(name, { photo: { path: photo.path }, ...data });
+      } catch (error) {
+        if (!(error instanceof Refusal && error.isGone)) throw error;
+      }
+    }
+    photo.path = await this.upload(photo.blob, photo.name);
+    return this.ask(name, { photo: { path: photo.path }, ...data });
+  }
+
+  /** @param {Blob} blob @param {string} name @returns {Promise<string>} its path */
+  async upload(blob, name) {
+    if (blob.size > this.megabytes * 2 ** 20) throw new Refusal(`This file is larger than ${this.megabytes} MB. Please choose a smaller one.`);
+    const { path } = (await this.uploadFile(new File([blob], name, { type: blob.type })).catch(() => null)) ?? {};
+    if (!path) throw new Refusal(UNREACHABLE);
+    return path;
+  }
+}
+
+/** @param {string} path @returns {string} the address of one of the server's files */
+export function fileUrl(path) {
+  // @ts-expect-error Gradio's
+  return `${window.gradio_config.root}/gradio_api/file=${path}`;
+}
