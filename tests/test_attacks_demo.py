@@ -1,5 +1,6 @@
 """The demo under attack: what a stranger may send to the running server, over HTTP, and what comes back."""
 
+import base64
 import inspect
 import json
 import os
@@ -23,6 +24,7 @@ pytest.importorskip("gradio", reason="the page needs the extra `demo`")
 from edgeconnect_hf import EdgeConnectPipeline
 from edgeconnect_hf.demo import Limits, build_demo, door, launch
 from edgeconnect_hf.demo.jobs import LONG_JOB, Gate, Job, _current
+from edgeconnect_hf.demo.planes import pack
 
 META = {"_type": "gradio.FileData"}
 UNAVAILABLE = "The picture is not available. It may have been deleted: please upload it again."
@@ -36,7 +38,13 @@ class Slow(EdgeConnectPipeline):
     hang: threading.Event | None = None
     is_at_work = False
 
-    def complete(self, *args, **options):
+    def open(self, *arguments, **options):
+        session = super().open(*arguments, **options)
+        complete = session.complete
+        session.complete = lambda *edges: self.wait() or complete(*edges)
+        return session
+
+    def wait(self) -> None:
         self.is_at_work = True
         try:
             if self.hang is not None:
@@ -46,7 +54,6 @@ class Slow(EdgeConnectPipeline):
                 step += 1
                 time.sleep(0.1)
                 self.completion_generator.down[0](self.completion_generator.conv_in.weight.new_zeros(1, 4, 8, 8))
-            return super().complete(*args, **options)
         finally:
             self.is_at_work = False
 
@@ -96,8 +103,16 @@ class Server:
                     return message["output"]
         raise AssertionError("no answer")
 
-    def component(self, number: int) -> dict:
-        return next(part for part in self.config["components"] if part["id"] == number)
+    def ask(self, function: str, data: object, session: str = "tester", **headers: str) -> dict:
+        """What the page sends and reads when it calls one of the canvas's functions."""
+        body = {"fn_name": function, "data": data, "session_hash": session, "component_id": self.canvas["id"]}
+        answer = self.http.post("gradio_api/component_server/", json=body, headers=headers)
+        assert answer.status_code == 200, answer.text
+        return answer.json()
+
+    @property
+    def canvas(self) -> dict:
+        return next(part for part in self.config["components"] if part["props"].get("elem_id") == "canvas")
 
     @property
     def config(self) -> dict:
@@ -219,7 +234,19 @@ def test_every_input_of_every_endpoint_is_checked(server, tmp_path, photo):
                 data[place] = shape
                 assert server.press(function["id"], data).get("error") == UNAVAILABLE, (function["api_name"], place)
                 checked += 1
-    assert checked > 100  # three endpoints for programs and a dozen buttons
+    for function in server.canvas["props"]["server_fns"]:
+        for shape in [*shapes, {"photo": forged}, {"file": forged, "width": 1}, {"mask": forged}]:
+            assert server.ask(function, shape)["error"] == UNAVAILABLE, function
+            checked += 1
+    assert checked > 100
+
+
+def test_a_path_outside_a_file_is_none(server, tmp_path, photo, hole):
+    """Only what `check_inputs` has seen as a file's path is read."""
+    photo.save(tmp_path / "secret.png")
+    for forged in (str(tmp_path / "secret.png"), [str(tmp_path / "secret.png")], {"name": str(tmp_path / "secret.png")}):
+        assert server.ask("open_photo", {"photo": forged})["error"] == "This request could not be processed."
+        assert server.ask("repair", drawing(photo, hole, forged))["error"] == "This request could not be processed."
 
 
 def test_what_gradio_serves_beside_the_page_is_closed(server):
@@ -275,46 +302,68 @@ def find(server: Server, name: str) -> dict:
     return next(function for function in server.functions() if function["api_name"] == name)
 
 
-def opened(server: Server, photo: Image.Image, session: str) -> None:
-    server.press(find(server, "open_photo")["id"], server.upload(photo), session)
+def opened(server: Server, photo: Image.Image, session: str) -> dict:
+    """The file of a photo that a page has opened."""
+    (own,) = server.upload(photo)
+    assert "error" not in server.ask("open_photo", {"photo": own}, session)
+    return own
 
 
-def test_layers_are_bounded_in_number_pixels_and_bytes(server, photo):
-    opened(server, photo, "layers")
-    erase = find(server, "erase")
-    rest = [None, 2, "auto", "EdgeConnect"]  # the work is the session's
-    large = server.upload(bomb())
+def drawing(photo: Image.Image, hole: Image.Image, own: object) -> dict:
+    """What a page sends to have a photo repaired."""
+    mask = np.asarray(hole) > 0
+    empty = pack(np.zeros_like(mask))
+    return {"photo": own, "width": photo.width, "height": photo.height, "mask": pack(mask), "touched": empty}
+
+
+def test_drawings_are_bounded(server, photo, hole):
+    own = opened(server, photo, "drawings")
+    good, large = drawing(photo, hole, own), server.upload(bomb())[0]
+    assert "error" not in server.ask("repair", good, "drawings")
+    values, lengths = (base64.b64encode(array.tobytes()).decode() for array in (np.uint8([255]), np.uint32([2**32 - 1])))
+    endless = {"values": values, "lengths": lengths}
     before = resident()
     with seconds_at_most(20):
-        value = {"background": None, "layers": large * 4, "composite": large[0]}
-        message = server.press(erase["id"], [value, *rest], "layers")["error"]
-        assert "up to 4 megapixels are accepted" in message
-        value = {"background": None, "layers": server.upload(photo) * 5, "composite": None}
-        assert "up to 4 are accepted" in server.press(erase["id"], [value, *rest], "layers")["error"]
-        layer = Image.new("RGBA", photo.size, (225, 29, 72, 153))
-        value = {"background": large[0], "layers": server.upload(layer), "composite": large[0]}
-        assert "white everywhere" in server.press(erase["id"], [value, *rest], "layers")["error"]  # others are not read
-    assert resident() - before < 100
+        for wrong in (
+            {"mask": endless},
+            {"touched": endless},
+            {"edges": endless},
+            {"width": 60000, "height": 60000},
+            {"width": 2**40, "height": 2**40, "mask": endless},
+            {"width": -96, "height": -72},
+            {"width": 1e4, "height": 1e4},
+            {"width": "96", "height": True},
+            {"photo": large},
+            {"sigma": 1e9},
+            {"sigma": "x"},
+            {"strategy": "no"},
+            {"strategy": []},
+            {"model": [[]]},
+            {"anything": 1},
+        ):
+            assert server.ask("repair", good | wrong, "drawings")["error"], wrong
+        assert "up to 25 megapixels" in server.ask("open_photo", {"photo": large}, "drawings")["error"]
+        shown = {"file": large, "width": photo.width, "height": photo.height}
+        for function in ("read_mask", "read_lines"):
+            assert "up to 25 megapixels" in server.ask(function, shown, "drawings")["error"]
+        patch = base64.b64encode(bomb()).decode()
+        saved = {"photo": own, "mask": good["mask"], "patch": patch, "name": "x", "kind": "png"}
+        assert "up to 25 megapixels" in server.ask("save", saved, "drawings")["error"]
+        for wrong in ({"kind": "exe"}, {"patch": "é"}, {"patch": 7}, {"name": ["x"], "kind": None}):
+            assert server.ask("save", saved | wrong, "drawings")["error"], wrong
+    assert resident() - before < 100  # decoded, one alone has 169 MB
+    body = {"fn_name": "repair", "data": "x" * 31 * 2**20, "session_hash": "drawings", "component_id": 1}
+    assert server.http.post("gradio_api/component_server/", json=body).status_code == 413
 
 
-def test_blobs_are_bounded(server, photo):
-    editor = next(part["id"] for part in server.config["components"] if part["props"].get("elem_id") == "mask")
-
-    def send(content: bytes, **changes) -> int:
-        fields = {"type": "layer", "index": "0", "id": "mine", "component_id": editor, "session_hash": "blobs"}
-        fields |= {"fn_name": "accept_blobs", **changes}
-        return server.http.post(
-            "gradio_api/component_server", data=fields, files={"file": ("blob", content)}
-        ).status_code
-
-    assert send(png(photo)) == 200
-    for changes in ({"index": "1000000000"}, {"index": "-1"}, {"index": "x"}, {"id": "x" * 1000}):
-        assert send(png(photo), **changes) in (400, 413), changes
-    assert send(bytes(9 * 2**20)) == 413
-    before = resident()
-    for number in range(60):  # 480 MB
-        send(bytes(8 * 2**20 - 100), id=f"{number}")
-    assert resident() - before < 240  # 64 MB are kept, the newest; the rest is what the allocator keeps
+def test_nothing_but_the_canvass_functions_is_called(server, photo):
+    for name in ("postprocess", "get_config", "__init__", "accept_blobs", "_to_publish_format", "push_to_hub"):
+        body = {"fn_name": name, "data": {}, "session_hash": "x", "component_id": server.canvas["id"]}
+        assert server.http.post("gradio_api/component_server/", json=body).status_code == 404, name
+    fields = {"fn_name": "open_photo", "component_id": str(server.canvas["id"]), "session_hash": "x"}
+    answer = server.http.post("gradio_api/component_server", data=fields, files={"file": ("blob", png(photo))})
+    assert answer.status_code in (200, 500)
+    assert answer.status_code == 500 or answer.json()["error"] == "This request could not be processed."
 
 
 # Time
@@ -388,6 +437,68 @@ def test_an_address_has_a_few_jobs_whatever_its_sessions(server, photo, hole):
     assert send("9.9.9.9") == 200
     assert [send("10.0.0.1") for _ in range(5)] == [200] * 5  # a proxy's own, which all visitors share
     server.pipeline.layers = 0
+
+
+def test_a_newer_stroke_ends_the_older(server, photo, hole):
+    own = opened(server, photo, "painter")
+    data = drawing(photo, hole, own)
+    assert "error" not in server.ask("repair", data, "painter")
+    server.pipeline.layers = 600  # a minute
+    with ThreadPoolExecutor(3) as pool:
+        older = pool.submit(server.ask, "repair", data, "painter")
+        wait_until(lambda: server.pipeline.is_at_work)
+        waiting = pool.submit(server.ask, "repair", data, "painter")
+        with seconds_at_most(20):
+            assert older.result() == {"replaced": True}
+            newest = pool.submit(server.ask, "repair", data, "painter")
+            assert waiting.result() == {"replaced": True}
+            server.pipeline.layers = 0
+            assert "patch" in newest.result()
+    assert not server.demo.admitted
+
+
+def test_the_pages_calls_count_as_jobs(server, photo, hole):
+    own = opened(server, photo, "greedy")
+    data = drawing(photo, hole, own)
+    server.ask("repair", data, "greedy")
+    server.pipeline.layers = 600
+    with ThreadPoolExecutor(12) as pool, ExitStack() as stack:
+        for number in range(4):
+            stack.enter_context(page(server, f"page {number}"))
+
+        def repair(session: str, address: str = "127.0.0.1"):
+            return pool.submit(server.ask, "repair", data, session, **{"x-forwarded-for": address})
+
+        first = repair("page 0")
+        wait_until(lambda: server.pipeline.is_at_work)
+        second = pool.submit(server.ask, "open_photo", {"photo": own}, "page 0")
+        wait_until(lambda: len(server.demo.admitted) == 2)
+        answer = server.ask("grow_mask", {"mask": data["mask"], "width": 96, "height": 72, "by": 1}, "page 0")
+        assert answer["error"] == "You have one job running and one waiting. Please wait for them."
+        calls = [first, second]
+        for number in range(3):
+            calls.append(repair(f"page {number + 1}", "8.8.8.8"))
+            wait_until(lambda count=len(calls): len(server.demo.admitted) == count)
+        body = {"data": [*server.upload(photo, hole), 2, "auto", None]}
+        forwarded = {"x-forwarded-for": "8.8.8.8"}
+        answers = [server.http.post("gradio_api/call/inpaint", json=body, headers=forwarded) for _ in range(2)]
+        assert [answer.status_code for answer in answers] == [200, 503]  # counted together with the API's
+        server.pipeline.layers = 0
+        assert all("error" not in call.result() for call in calls)
+
+
+def test_a_page_that_is_closed_ends_its_repair(server, photo, hole):
+    own = opened(server, photo, "leaver")
+    data = drawing(photo, hole, own)
+    server.ask("repair", data, "leaver")
+    server.pipeline.layers = 600
+    with ThreadPoolExecutor(1) as pool:
+        with page(server, "leaver"):
+            call = pool.submit(server.ask, "repair", data, "leaver")
+            wait_until(lambda: server.pipeline.is_at_work)
+        with seconds_at_most(20):
+            wait_until(lambda: not server.pipeline.is_at_work)
+        assert "error" in call.result()
 
 
 def test_a_job_that_would_take_too_long_is_refused_before_it_starts(server, monkeypatch):
@@ -481,6 +592,10 @@ def test_refusals_name_no_place_of_the_server(server, photo, hole, tmp_path):
     for function in server.functions():
         for value in (None, {}, "x", -1, [1, 2], {"layers": "x"}):
             answers.append(server.press(function["id"], [value] * len(function["inputs"])).get("error"))
+    for function in server.canvas["props"]["server_fns"]:
+        for value in (None, {}, "x", -1, [1, 2], {"photo": own}, drawing(photo, hole, own) | {"touched": 1}):
+            answers.append(server.ask(function, value).get("error"))
+    answers += [server.ask("open_photo", {"photo": broken})["error"] for broken in (text, cut)]
     answers += [server.http.get(f"gradio_api/file={path}").text for path in ("pyproject.toml", "/etc", "../x")]
     answers += [server.join(99999, [], "x").text, server.http.post("gradio_api/queue/join", content=b"{").text]
     for answer in answers:
@@ -509,7 +624,10 @@ def test_all_that_a_session_had_goes_with_it(start_server, photo, hole):
     examples = len(kept(server))
     with page(server, "guest"), page(server, "other"):
         for session in ("guest", "other"):
-            server.press(find(server, "open_photo")["id"], server.upload(photo), session)
+            own = opened(server, photo, session)
+            repaired = server.ask("repair", drawing(photo, hole, own), session)
+            kept_as = {"photo": own, "mask": drawing(photo, hole, own)["mask"], "name": "x", "kind": "png"}
+            assert "path" in server.ask("save", kept_as | {"patch": repaired["patch"]}, session)
             output = server.press(
                 find(server, "inpaint")["id"], [*server.upload(photo, hole), 2, "auto", None], session
             )
@@ -521,9 +639,9 @@ def test_all_that_a_session_had_goes_with_it(start_server, photo, hole):
     assert both > examples
 
     with page(server, "guest"):
-        server.press(find(server, "open_photo")["id"], server.upload(photo), "guest")
+        opened(server, photo, "guest")
         with page(server, "other"):  # has the same upload
-            server.press(find(server, "open_photo")["id"], server.upload(photo), "other")
+            opened(server, photo, "other")
         wait_until(lambda: "other" not in server.demo.state_holder)
         own, mask = server.upload(photo, hole)
         assert server.call("inpaint", [own, mask, 2, "auto", None])[0] == "complete"
@@ -532,7 +650,7 @@ def test_all_that_a_session_had_goes_with_it(start_server, photo, hole):
 def test_a_page_that_comes_back_in_time_finds_its_work(start_server, photo):
     server = start_server(session_grace=1)
     with page(server, "guest"):
-        server.press(find(server, "open_photo")["id"], server.upload(photo), "guest")
+        opened(server, photo, "guest")
     with page(server, "guest"):
         time.sleep(2)  # twice the grace
         assert "guest" in server.demo.state_holder
@@ -564,7 +682,7 @@ def test_memory_is_given_back_by_sessions_that_close(start_server, photo, hole):
     def visit(number: int) -> None:
         session = f"visit-{number}"
         with page(server, session):
-            server.press(find(server, "open_photo")["id"], server.upload(large), session)
+            opened(server, large, session)
             output = server.press(
                 find(server, "inpaint")["id"], [*server.upload(large, mask), 2, "auto", None], session
             )

@@ -8,7 +8,7 @@ import gradio as gr
 
 from .door import Door
 from .jobs import Job, Supervisor
-from .refusals import UNEXPECTED, refusal
+from .refusals import UNEXPECTED, GoneError, refusal
 
 logger = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class Calls:
             except _ReplacedError:
                 return {"replaced": True}
             except gr.Error as error:
-                return {"error": error.message}
+                return {"error": error.message, "isGone": isinstance(error, GoneError)}
             except Exception:  # its message may name files of this server
                 logger.exception("A call of the page failed.")
                 return {"error": UNEXPECTED}

@@ -20,7 +20,7 @@ from .files import Files
 from .jobs import Gate
 from .model import Drawing, Model
 from .planes import Bools, pack, unpack
-from .refusals import as_refusals, refusal
+from .refusals import UNEXPECTED, as_refusals, refusal
 
 STATIC = Path(__file__).parent / "static"
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
@@ -41,10 +41,10 @@ class Canvas:
     def open_photo(self, photo: Any) -> dict[str, Any]:
         """Check a photo; how large it is, upright, and a copy for browsers that would show it otherwise."""
         with self.gate.turn(1), as_refusals():
-            image = self.files.read(photo["path"], "photo")
+            image = self.files.read(_path(photo), "photo")
             read_images(image, "pil")  # the modes that the pipeline takes
             shown = None
-            if not self.files.is_shown_alike(photo["path"]):
+            if not self.files.is_shown_alike(_path(photo)):
                 profile = {"icc_profile": image.info["icc_profile"]} if "icc_profile" in image.info else {}
                 shown = self.files.save(flatten(image, "RGB"), "shown.jpg", quality=95, subsampling=0, **profile)
             return {"width": image.width, "height": image.height, "shown": shown}
@@ -52,13 +52,13 @@ class Canvas:
     def read_mask(self, file: Any, width: int, height: int) -> dict[str, Any]:
         """An uploaded mask, resized to the photo without blur."""
         with self.gate.turn(1):
-            mask = Image.fromarray(self.files.read_mask(file["path"], "mask"))
+            mask = Image.fromarray(self.files.read_mask(_path(file), "mask"))
             return {"mask": pack(np.asarray(mask.resize(self._size(width, height), Image.Resampling.NEAREST)))}
 
     def read_lines(self, file: Any, width: int, height: int) -> dict[str, Any]:
         """An uploaded line map of the photo's size."""
         with self.gate.turn(1), as_refusals():
-            image = self.files.read(file["path"], "line map")
+            image = self.files.read(_path(file), "line map")
             if image.size != self._size(width, height):
                 raise refusal(f"The line map is {image.width}x{image.height}; the photo is {width}x{height}.")
             return {"edges": pack(np.asarray(read_map(image, "edges")))}
@@ -95,12 +95,12 @@ class Canvas:
             drawing = Drawing(hands == 1, hands == 2, None if edges is None else unpack(edges, hole.shape))
 
             def read() -> Image.Image:
-                image = self.files.read(photo["path"], "photo")
+                image = self.files.read(_path(photo), "photo")
                 if image.size != (width, height):
-                    raise refusal("This drawing does not have the photo's size.")
+                    raise refusal("This drawing is not of the size of the photo.")
                 return image
 
-            lines, repaired = chosen.edit(photo["path"], read, hole, drawing, sigma=sigma, strategy=strategy)
+            lines, repaired = chosen.edit(_path(photo), read, hole, drawing, sigma=sigma, strategy=strategy)
             top, left, bottom, right = tight(hole)
             patch = repaired.crop((left, top, right, bottom))
             patch.info = {key: value for key, value in repaired.info.items() if key == "icc_profile"}
@@ -109,7 +109,7 @@ class Canvas:
     def save(self, photo: Any, mask: Any, patch: str, name: str, kind: str) -> dict[str, Any]:
         """The photo with the hole from `patch`, what `repair` gave, as a file; nothing else of it is changed."""
         with self.gate.turn(1):
-            image = self.files.read(photo["path"], "photo")
+            image = self.files.read(_path(photo), "photo")
             hole = self._unpack_mask(mask, *image.size)
             top, left, bottom, right = tight(hole) if hole.any() else (0, 0, 0, 0)
             if hole.any():
@@ -133,6 +133,13 @@ class Canvas:
     def _unpack_mask(self, mask: Any, width: int, height: int) -> Bools:
         width, height = self._size(width, height)
         return unpack(mask, (height, width)) > 0
+
+
+def _path(file: Any) -> str:
+    """Of a file that `Files.check_inputs` has seen as one."""
+    if not (isinstance(file, dict) and isinstance(file.get("path"), str)):
+        raise refusal(UNEXPECTED)
+    return str(file["path"])
 
 
 def add_canvas(canvas: Canvas, calls: Calls, examples: Sequence[tuple[Path, Path]]) -> gr.HTML:

@@ -45,7 +45,7 @@ def unpack(packed: Any, size: tuple[int, int], dtype: str = "u1") -> npt.NDArray
     except (KeyError, TypeError, ValueError, binascii.Error):
         raise refusal("This drawing could not be read.") from None
     if values.size != lengths.size or lengths.sum(dtype=np.uint64) != size[0] * size[1]:
-        raise refusal("This drawing does not have the photo's size.")
+        raise refusal("This drawing is not of the size of the photo.")
     return np.repeat(values, lengths).reshape(size)
 
 

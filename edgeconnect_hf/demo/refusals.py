@@ -19,9 +19,13 @@ def busy() -> gr.Error:
     return refusal(BUSY)
 
 
-def gone(name: str) -> gr.Error:
+class GoneError(gr.Error):
+    """A file is not there."""
+
+
+def gone(name: str) -> GoneError:
     """The one answer for every file that a visitor may not name: absent, somebody else's, or no file at all."""
-    return refusal(f"The {name} is not available. It may have been deleted: please upload it again.")
+    return GoneError(f"The {name} is not available. It may have been deleted: please upload it again.", print_exception=False)
 
 
 @contextmanager
