@@ -1,11 +1,15 @@
 """The page as a visitor meets it, in a real Chromium, and the API as a program does."""
 
+import base64
+import io
+import json
 import os
-import re
+import random
 import shutil
 import socket
 import subprocess
 import sys
+import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -25,6 +29,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from edgeconnect_hf import EdgeConnectPipeline, cli
 from edgeconnect_hf.demo import EXAMPLES, Limits, build_demo, launch
+from edgeconnect_hf.demo.jobs import Job
 from edgeconnect_hf.holes import grow
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -33,22 +38,25 @@ needs_chromium = pytest.mark.skipif(
 )
 PATIENCE = 60_000  # milliseconds; a busy machine is no failure
 WIDTH, HEIGHT = 480, 320
-HOLE = (180, 130, 300, 190)  # lies within what `paint_hole` paints
+HOLE = (180, 130, 300, 190)
+AXE = Path(__file__).parents[1] / "node_modules" / "axe-core" / "axe.min.js"
 
 expect.set_options(timeout=PATIENCE)
 
 
 class Recorded(EdgeConnectPipeline):
-    """Remembers what passed through its two halves."""
+    """Remembers the last hole, and the lines that it was painted from."""
 
-    def generate_edges(self, image, mask_image, **options):
-        edges = super().generate_edges(image, mask_image, **options)
-        self.drawn, self.hints = np.asarray(edges[0]), options.get("edge_hints")
-        return edges
+    def open(self, image, mask_image, *arguments, **options):
+        session = super().open(image, mask_image, *arguments, **options)
+        mask, complete = np.asarray(mask_image) > 0, session.complete
 
-    def complete(self, image, mask_image, edges, **options):
-        self.mask, self.edges = np.asarray(mask_image), np.asarray(edges)
-        return super().complete(image, mask_image, edges, **options)
+        def note(edges=None):
+            self.mask, self.edges = mask, np.asarray(edges)
+            return complete(edges)
+
+        session.complete = note
+        return session
 
 
 @pytest.fixture(scope="module")
@@ -72,13 +80,16 @@ def url(demo):
 
 @pytest.fixture(scope="module")
 def files(tmp_path_factory) -> Path:
-    """photo.png, mask.png, small.png (a mask of another size), text.png (no picture)."""
+    """photo.jpg with EXIF, photo.png, mask.png, small.png (a mask of another size), text.png (no picture)."""
     folder = tmp_path_factory.mktemp("files")
     rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
     picture = Image.fromarray(np.stack([rows % 256, columns % 256, (rows + columns) % 256], axis=2).astype(np.uint8))
     for left in range(30, WIDTH, 90):
         ImageDraw.Draw(picture).rectangle((left, 60, left + 40, 260), fill=(30, 40, 60))
     picture.save(folder / "photo.png")
+    exif = Image.Exif()
+    exif[0x010F] = "Maker"
+    picture.save(folder / "photo.jpg", exif=exif, quality=92)
     mask = Image.new("L", picture.size)
     ImageDraw.Draw(mask).rectangle(HOLE, fill=255)
     mask.save(folder / "mask.png")
@@ -102,15 +113,20 @@ def open_page(browser, url):
     """Open the page in a fresh profile; at the end, nothing may have been asked of other machines."""
     contexts, outside, errors = [], [], []
 
-    def open_page(width=860, height=760) -> Page:
+    def open_page(width=1100, height=700, **options) -> Page:
         phone = width < 500
-        context = browser.new_context(viewport={"width": width, "height": height}, is_mobile=phone, has_touch=phone)
+        context = browser.new_context(
+            viewport={"width": width, "height": height}, is_mobile=phone, has_touch=phone, **options
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("request", lambda request: outside.append(request.url))
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("dialog", lambda dialog: dialog.accept())
         page.goto(url)
+        wait_for_app(page)
         return page
 
     yield open_page
@@ -120,241 +136,385 @@ def open_page(browser, url):
     assert errors == []
 
 
+# What a person does
+
+
+def wait_for_app(page: Page) -> None:
+    page.wait_for_function("() => document.querySelector('.ec')?.app")
+
+
 def open_photo(page: Page, path: Path) -> None:
-    page.locator("#photo input[type=file]").set_input_files(path)
-    wait_for_editor(page, "#mask")
-
-
-def wait_for_editor(page: Page, selector: str) -> None:
-    """Until a picture is on the canvas, which arms the brush and shows its scale."""
-    page.wait_for_selector(f"{selector} button[aria-label=Brush]")
-    page.wait_for_function("name => /\\d+%/.test(document.querySelector(name).innerText)", arg=selector)
-    expect(page.locator(f"{selector} button[aria-label='Clear canvas']")).to_be_enabled()
-
-
-def on_screen(page: Page, selector: str, points) -> list[tuple[float, float]]:
-    """Where the photo's points are: it stands in the middle of the canvas, scaled as the tool bar says."""
-    page.locator(selector).scroll_into_view_if_needed()
-    box = page.locator(f"{selector} canvas").last.bounding_box()
-    scale = int(re.search(r"(\d+)%", page.locator(selector).inner_text()).group(1)) / 100
-    left, top = box["x"] + (box["width"] - WIDTH * scale) / 2, box["y"] + (box["height"] - HEIGHT * scale) / 2
-    return [(left + x * scale, top + y * scale) for x, y in points]
-
-
-def stroke(page: Page, selector: str, *points) -> None:
-    """Draw with the mouse; again, as a person would, where the editor was still loading and dropped the stroke."""
-    undo = page.locator(f"{selector} button[aria-label=Undo]")
-    first, *others = on_screen(page, selector, points)
-    for attempt in range(4):
-        page.mouse.move(*first)
-        page.mouse.down()
-        for point in others:
-            page.mouse.move(*point)
-        page.mouse.up()
-        try:
-            expect(undo).to_be_enabled(timeout=PATIENCE / 4)
-            break
-        except AssertionError:
-            if attempt == 3:
-                raise
-
-
-def take(page: Page, selector: str, tool: str) -> None:
-    button = page.locator(f"{selector} button[aria-label={tool}]")
-    button.click()
-    expect(button).to_have_class(re.compile("highlight"))
-
-
-def paint_hole(page: Page) -> None:
-    left, top, right, bottom = HOLE
-    stroke(page, "#mask", *((x, y) for y in (top + 8, (top + bottom) // 2, bottom - 8) for x in (left, right)))
-
-
-def click_for_result(page: Page, button: str) -> np.ndarray:
-    """Click, wait for the slider's new picture, and download the result."""
-    old = page.locator("#slider img").last.get_attribute("src") if page.locator("#slider img").count() else ""
-    page.locator(button).click()
-    page.wait_for_function(
-        "old => {const all = document.querySelectorAll('#slider img');"
-        "return all.length > 1 && all[all.length - 1].src && all[all.length - 1].getAttribute('src') !== old}",
-        arg=old,
-    )
-    with page.expect_download() as download:
-        page.locator("#download").click()
-    assert download.value.suggested_filename.endswith("_repaired.png")
-    return np.asarray(Image.open(download.value.path()))
-
-
-def pixels(path: Path) -> np.ndarray:
-    return np.asarray(Image.open(path))
-
-
-@needs_chromium
-def test_paint_find_edit_complete(open_page, files, pipeline):
-    page = open_page()
-    open_photo(page, files / "photo.png")
-    paint_hole(page)
-    page.locator("#find").click()
-    wait_for_editor(page, "#lines")
-    unedited = click_for_result(page, "#complete")
-
-    # Nobody touched the lines: they came back from the browser's canvas as they were.
-    assert np.array_equal(pipeline.edges, pipeline.drawn)
-    left, top, right, bottom = HOLE
-    mask = pipeline.mask
-    assert mask[top:bottom, left:right].all()
-    assert not mask[: top - 30].any()
-    assert not mask[bottom + 30 :].any()
-    photo = pixels(files / "photo.png")
-    assert unedited.shape == photo.shape
-    assert np.array_equal(unedited[~mask], photo[~mask])
-
-    # A line in the hole is drawn, others are erased.
-    page.wait_for_selector("#lines button[aria-label=Brush]")
-    take(page, "#lines", "Brush")
-    stroke(page, "#lines", (200, 145), (280, 145))
-    take(page, "#lines", "Erase")
-    stroke(page, "#lines", (200, 175), (280, 175))
-    edited = click_for_result(page, "#complete")
-
-    assert (pipeline.edges[141:150, 210:270].max(axis=0) == 255).all()
-    assert (pipeline.edges[173:178, 210:270] == 0).all()
-    assert pipeline.drawn[173:178, 210:270].any()
-    untouched = np.r_[0:130, 195:HEIGHT]
-    assert np.array_equal(pipeline.edges[untouched], pipeline.drawn[untouched])
-    assert np.array_equal(edited[~mask], photo[~mask])
-    assert (edited[135:155, 200:280] != unedited[135:155, 200:280]).any()
-    assert (edited[165:185, 200:280] != unedited[165:185, 200:280]).any()
-
-    # A second round starts from the result.
-    page.locator("#reuse").click()
-    expect(page.locator("#slider")).to_have_count(0)
-    expect(page.locator("#mask button[aria-label=Undo]")).to_be_disabled()
-    wait_for_editor(page, "#mask")
-    stroke(page, "#mask", (40, 40), (60, 40))
-    again = click_for_result(page, "#erase")
-    assert np.array_equal(again[100:], edited[100:])
-
-
-@needs_chromium
-def test_erase_object_with_an_uploaded_mask_and_change_it(open_page, files, pipeline):
-    page = open_page()
-    open_photo(page, files / "photo.png")
-    page.locator("#mask-tools button").first.click()
     with page.expect_file_chooser() as chooser:
-        page.locator("#upload-mask").click()
-    with page.expect_request(re.compile("queue/join")):
-        chooser.value.set_files(files / "mask.png")
-    result = click_for_result(page, "#erase")  # at once; the editor has not even been sent the mask
-    mask = pixels(files / "mask.png") > 0
-    assert np.array_equal(pipeline.mask > 0, mask)
-    assert np.array_equal(result[~mask], pixels(files / "photo.png")[~mask])
-    assert (result[mask] != pixels(files / "photo.png")[mask]).any()
+        page.locator(".ec [data-do=open]:visible").first.click()
+    chooser.value.set_files(path)
+    wait_for_status(page, "The photo is open")
 
-    # A stroke that is taken back leaves nothing; the mask's tools work one upon the other, however quickly clicked.
-    stroke(page, "#mask", (40, 40), (60, 40))
-    page.locator("#mask button[aria-label=Undo]").click()
-    page.locator("#grow").click()
-    click_for_result(page, "#erase")
-    grown = grow(mask, 8)
-    assert np.array_equal(pipeline.mask, grown)
-    page.locator("#shrink").click()
-    page.locator("#invert").click()
-    click_for_result(page, "#erase")
-    assert np.array_equal(pipeline.mask, ~grow(grown, -8))
-    with page.expect_request(re.compile("queue/join")):
-        page.locator("#mask button[aria-label='Clear canvas']").click()
-    page.locator("#erase").click()
-    expect(page.locator(".toast-body")).to_contain_text("Paint over something in the photo first.")
+
+def wait_for_status(page: Page, start: str) -> None:
+    page.wait_for_function("start => document.querySelector('.ec-status').textContent.startsWith(start)", arg=start)
+
+
+def wait_until_settled(page: Page) -> None:
+    page.wait_for_function("() => document.querySelector('.ec-busy').hidden")
+
+
+def on_screen(page: Page, *points: tuple[float, float]) -> list[list[float]]:
+    """Where the photo's points are."""
+    return page.evaluate(
+        """points => {
+          const {view} = document.querySelector('.ec').app, {left, top} = view.frame.getBoundingClientRect();
+          return points.map(([x, y]) => [left + view.x + x * view.scale, top + view.y + y * view.scale]);
+        }""",
+        points,
+    )
+
+
+def stroke(page: Page, *points: tuple[float, float]) -> None:
+    first, *others = on_screen(page, *points)
+    page.mouse.move(*first)
+    page.mouse.down()
+    for point in others:
+        page.mouse.move(*point, steps=2)
+    page.mouse.up()
+
+
+def take(page: Page, tool: str) -> None:
+    page.locator(f"[data-tool={tool}]").click()
+
+
+def repair_after(page: Page, act, *arguments) -> None:
+    """Do something, and wait for the live result."""
+    page.evaluate("document.querySelector('.ec-status').textContent = ''")
+    act(page, *arguments)
+    wait_for_status(page, "Repaired in")
+
+
+def plane(page: Page, name: str) -> np.ndarray:
+    """`mask`, `edges` or `touched` as the browser has it."""
+    text = page.evaluate(
+        """name => {
+          const plane = document.querySelector('.ec').app.work[name];
+          let text = '';
+          for (let i = 0; i < plane.length; i += 32768) text += String.fromCharCode(...plane.subarray(i, i + 32768));
+          return [btoa(text), document.querySelector('.ec').app.work.width];
+        }""",
+        name,
+    )
+    values = np.frombuffer(base64.b64decode(text[0]), np.uint8)
+    return values.reshape(-1, text[1])
+
+
+def save(page: Page, kind: str) -> tuple[str, bytes]:
+    """A saved file's name and content."""
+    page.locator(".ec-menu summary").click()
+    with page.expect_download() as download:
+        page.locator(f"[data-do=save-{kind}]").click()
+    return download.value.suggested_filename, Path(download.value.path()).read_bytes()
+
+
+def pixels(file: Path | str | bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(file) if isinstance(file, bytes) else file))
 
 
 @needs_chromium
-def test_sketched_lines_are_continued(open_page, files, pipeline):
+def test_paint_draw_undo_compare_save_and_restore(open_page, files, pipeline, tiny_pipeline):
+    page = open_page()
+    open_photo(page, files / "photo.jpg")
+    photo = pixels(files / "photo.jpg")
+    repair_after(page, stroke, (190, 150), (290, 150), (290, 170), (190, 170))
+    mask = plane(page, "mask") > 0
+    assert mask[150:170, 190:290].all()
+    assert not mask[:130].any()
+    assert np.array_equal(pipeline.mask, mask)
+    drawn = plane(page, "edges")
+    assert np.array_equal(pipeline.edges, drawn)
+    assert np.array_equal(drawn, np.asarray(tiny_pipeline.generate_edges(Image.open(files / "photo.jpg"), mask)[0]))
+    expect(page.locator(".ec-result")).to_be_visible()
+
+    # A straight line, snapped by shift, is continued; an eraser's stroke stays empty.
+    take(page, "line")
+    page.keyboard.down("Shift")
+    repair_after(page, stroke, (200, 150), (280, 153))
+    page.keyboard.up("Shift")
+    with_line = plane(page, "edges")
+    assert (with_line[149:151, 201:279] == 255).all()
+    take(page, "erase-lines")
+    repair_after(page, stroke, (200, 168), (280, 168))
+    assert not plane(page, "edges")[166:171, 200:280].any()
+    assert np.array_equal(pipeline.edges, plane(page, "edges"))
+
+    # Undo both, redo both, undo everything.
+    for _ in range(2):
+        page.keyboard.press("Control+z")
+    assert np.array_equal(plane(page, "edges"), drawn)
+    page.keyboard.press("Control+Shift+z")
+    assert np.array_equal(plane(page, "edges"), with_line)
+    for _ in range(2):
+        page.locator("[data-do=undo]").click()
+    expect(page.locator("[data-do=undo]")).to_be_disabled()
+    assert not plane(page, "mask").any()
+    assert not plane(page, "edges").any()
+    for _ in range(2):
+        page.locator("[data-do=redo]").click()
+
+    # Before and after.
+    page.locator(".ec-view").focus()
+    page.keyboard.down("c")
+    expect(page.locator(".ec-result")).to_be_hidden()
+    page.keyboard.up("c")
+    expect(page.locator(".ec-result")).to_be_visible()
+
+    # All that can be saved.
+    name, content = save(page, "png")
+    assert name == "photo_repaired.png"
+    repaired = pixels(content)
+    assert np.array_equal(repaired[~mask], photo[~mask])
+    expected = tiny_pipeline.complete(Image.open(files / "photo.jpg"), mask, with_line)[0]
+    assert np.array_equal(repaired, np.asarray(expected))
+    name, content = save(page, "jpeg")
+    assert name == "photo_repaired.jpg"
+    assert Image.open(io.BytesIO(content)).getexif()[0x010F] == "Maker"
+    assert np.array_equal(pixels(save(page, "mask")[1])[..., 0] > 0, mask)
+    assert np.array_equal(pixels(save(page, "lines")[1])[..., 0], with_line)
+    name, project = save(page, "project")
+    assert name == "photo.zip"
+    with zipfile.ZipFile(io.BytesIO(project)) as archive:
+        assert archive.testzip() is None
+        assert sorted(archive.namelist()) == ["lines.png", "mask.png", "photo", "project.json"]
+        assert archive.read("photo") == (files / "photo.jpg").read_bytes()
+
+    # A reload loses nothing.
+    page.reload()
+    wait_for_app(page)
+    page.locator("[data-do=restore]").click()
+    wait_for_status(page, "Your last photo is open again.")
+    assert np.array_equal(plane(page, "mask") > 0, mask)
+    assert np.array_equal(plane(page, "edges"), with_line)
+    assert np.array_equal(pixels(save(page, "png")[1]), repaired)
+    take(page, "pencil")
+    repair_after(page, stroke, (200, 160), (280, 160))
+
+    # The project opens again, as it was saved.
+    (files / "project.zip").write_bytes(project)
+    open_photo(page, files / "project.zip")
+    assert np.array_equal(plane(page, "mask") > 0, mask)
+    assert np.array_equal(plane(page, "edges"), with_line)
+    assert np.array_equal(pixels(save(page, "png")[1]), repaired)
+    assert json.loads(zipfile.ZipFile(io.BytesIO(save(page, "project")[1])).read("project.json"))["name"] == "photo.jpg"
+
+
+@needs_chromium
+def test_masks_are_uploaded_and_changed_and_the_result_is_kept(open_page, files, pipeline):
     page = open_page()
     open_photo(page, files / "photo.png")
-    paint_hole(page)
-    page.locator("#sketch").click()
-    wait_for_editor(page, "#lines")
-    stroke(page, "#lines", (200, 150), (280, 150))
-    with page.expect_response(re.compile("queue/join")):
-        page.locator("#continue").click()
-    expect(page.locator("#lines button[aria-label=Undo]")).to_be_disabled()
-    sketched = np.asarray(pipeline.hints) == 255
-    assert sketched[148:153, 210:270].any(axis=0).all()
-    assert not sketched[:140].any()
-    assert not sketched[160:].any()
+    mask = pixels(files / "mask.png") > 0
+    page.locator("[data-set=live]").uncheck()
 
-    with page.expect_request(re.compile("queue/join")):
-        page.locator("#lines button[aria-label='Clear canvas']").click()  # takes back what was drawn since, no more
-    click_for_result(page, "#complete")
-    assert np.array_equal(pipeline.edges, pipeline.drawn)
-    assert (pipeline.edges[sketched] == 255).all()
-    assert (pipeline.edges[pipeline.mask & ~sketched] > 0).any()
+    def upload(path: Path) -> None:
+        with page.expect_file_chooser() as chooser:
+            page.locator("[data-do=upload-mask]").click()
+        chooser.value.set_files(path)
+
+    upload(files / "mask.png")
+    expect(page.locator("[data-do=repair]")).to_be_enabled()
+    assert np.array_equal(plane(page, "mask") > 0, mask)
+    steps = [mask, grow(mask, 8), ~grow(mask, 8)]
+    for button, expected in zip(("grow", "invert"), steps[1:], strict=True):
+        page.locator(f"[data-do={button}]").click()
+        page.wait_for_function(
+            "count => document.querySelector('.ec').app.work.mask.reduce((sum, value) => sum + (value > 0), 0) === count",
+            arg=int(expected.sum()),
+        )
+        assert np.array_equal(plane(page, "mask") > 0, expected)
+    for expected in steps[-2::-1]:
+        page.locator("[data-do=undo]").click()
+        assert np.array_equal(plane(page, "mask") > 0, expected)
+    repair_after(page, lambda page: page.locator("[data-do=repair]").click())
+    result = pixels(save(page, "png")[1])
+    assert np.array_equal(pipeline.mask, mask)
+    page.locator("[data-do=keep]").click()
+    wait_for_status(page, "The result is the photo now.")
+    assert not plane(page, "mask").any()
+    assert np.array_equal(pixels(save(page, "png")[1]), result)
+    page.locator("[data-do=undo]").click()
+    assert np.array_equal(plane(page, "mask") > 0, mask)
+    upload(files / "text.png")
+    expect(page.locator(".ec-error")).to_contain_text("The mask is not an image in a known format.")
 
 
 @needs_chromium
 def test_an_example_is_repaired_at_once(open_page, pipeline):
     page = open_page()
-    page.locator("#examples button").first.click()
-    page.wait_for_selector("#slider img")
-    with page.expect_download() as download:
-        page.locator("#download").click()
+    repair_after(page, lambda page: page.locator(".ec-examples button").first.click())
     photo, mask = pixels(EXAMPLES / "cafe.jpg"), pixels(EXAMPLES / "cafe_mask.png") > 0
-    result = np.asarray(Image.open(download.value.path()))
-    assert np.array_equal(pipeline.mask > 0, mask)
+    result = pixels(save(page, "png")[1])
+    assert np.array_equal(pipeline.mask, mask)
     assert np.array_equal(result[~mask], photo[~mask])
 
 
 @needs_chromium
-def test_errors_are_toasts(open_page, files):
+def test_errors_are_shown_in_words_and_a_deleted_photo_is_sent_again(open_page, files, demo):
     page = open_page()
-    page.locator("#photo input[type=file]").set_input_files(files / "text.png")
-    expect(page.locator(".toast-body").last).to_contain_text("The photo is not an image in a known format.")
-
-
-@needs_chromium
-def test_who_is_turned_away_reads_why_and_may_try_again(open_page, files, url, demo):
-    page = open_page()
-    example = page.locator("#examples button").first
-    api = f"{url}gradio_api/"
-    with (files / "photo.png").open("rb") as photo, (files / "mask.png").open("rb") as mask:
-        uploads = httpx.post(f"{api}upload", files=[("files", photo), ("files", mask)]).json()
-    data = [*({"path": path, "meta": {"_type": "gradio.FileData"}} for path in uploads), 2, "auto", None]
+    with page.expect_file_chooser() as chooser:
+        page.locator(".ec-start [data-do=open]").click()
+    chooser.value.set_files(files / "text.png")
+    expect(page.locator(".ec-error")).to_contain_text("The photo is not an image in a known format.")
+    open_photo(page, files / "photo.png")
+    expect(page.locator(".ec-error")).to_be_hidden()
+    take(page, "brush")
+    page.locator(".ec-view").focus()
+    page.keyboard.press("Control+Enter")
+    expect(page.locator(".ec-error")).to_contain_text("Paint over something in the photo first.")
+    for served in demo.temp_file_sets:
+        served.clear()  # what Gradio does to old files
+    repair_after(page, stroke, (190, 150), (290, 150))
     with demo.gate.turn(1):  # the model is taken, so that all others wait
-        events, answer = [], httpx.post(f"{api}call/inpaint", json={"data": data})
-        while answer.status_code == 200:
-            events.append(answer.json()["event_id"])
-            answer = httpx.post(f"{api}call/inpaint", json={"data": data})
-        assert len(events) == demo.limits.max_waiting + 1
-        example.click()
-        expect(page.locator(".toast-body").last).to_contain_text(
-            "This application is currently busy. Please try again."
-        )
-    for event in events:
-        assert "event: complete" in httpx.get(f"{api}call/inpaint/{event}", timeout=PATIENCE).text
-    example.click()
-    page.wait_for_selector("#slider img")
+        demo.admitted.update({Job(60): None for _ in range(int(demo.limits.max_waiting) + 1)})
+        stroke(page, (190, 170), (290, 170))
+        expect(page.locator(".ec-error")).to_contain_text("The server is busy. Please try again in a minute.")
+        demo.admitted.clear()
+    repair_after(page, lambda page: page.locator("[data-do=repair]").click())
 
 
 @needs_chromium
-def test_a_finger_on_a_phone(open_page, files, pipeline):
+def test_fingers_on_a_phone(open_page, files, pipeline):
     page = open_page(390, 844)
     open_photo(page, files / "photo.png")
     touch = page.context.new_cdp_session(page)
-    first, *others = on_screen(page, "#mask", [(x, 160) for x in range(180, 301, 10)])
 
     def send(kind, *points):
         touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y} for x, y in points]})
 
-    send("touchStart", first)
-    for point in others:
-        send("touchMove", point)
-    send("touchEnd")
-    expect(page.locator("#mask button[aria-label=Undo]")).to_be_enabled()
-    result = click_for_result(page, "#erase")
-    assert result.shape == (HEIGHT, WIDTH, 3)
+    def finger(page: Page) -> None:
+        first, *others = on_screen(page, *((x, 160) for x in range(180, 301, 20)))
+        send("touchStart", first)
+        for point in others:
+            send("touchMove", point)
+        send("touchEnd")
+
+    repair_after(page, finger)
     assert pipeline.mask[160, 190:290].all()
+    before, mask = page.evaluate("document.querySelector('.ec').app.view.scale"), plane(page, "mask")
+    (left, right) = on_screen(page, (200, 160), (280, 160))
+    send("touchStart", left)
+    send("touchStart", left, right)
+    for step in range(1, 6):
+        send("touchMove", [left[0] - 8 * step, left[1]], [right[0] + 8 * step, right[1]])
+    send("touchEnd")
+    assert page.evaluate("document.querySelector('.ec').app.view.scale") > 1.3 * before
+    assert np.array_equal(plane(page, "mask"), mask)  # two fingers do not draw
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    sizes = page.evaluate(
+        "[...document.querySelectorAll('.ec button')].map(b => b.getBoundingClientRect()).filter(b => b.width)"
+        ".map(b => Math.min(b.width, b.height))"
+    )
+    assert min(sizes) >= 44
+    assert pixels(save(page, "png")[1]).shape == (HEIGHT, WIDTH, 3)
+
+
+@needs_chromium
+def test_the_keyboard_alone_repairs_a_photo(open_page, files):
+    page = open_page()
+    with page.expect_file_chooser() as chooser:
+        page.locator(".ec-start .ec-primary").focus()
+        page.keyboard.press("Enter")
+    chooser.value.set_files(files / "photo.png")
+    wait_for_status(page, "The photo is open")
+    page.locator(".ec-view").focus()
+    page.keyboard.press("]")
+
+    def drag(page: Page, *keys: str) -> None:
+        page.keyboard.press("Enter")
+        for key in keys:
+            page.keyboard.press(key)
+        page.keyboard.press("Enter")
+
+    repair_after(page, drag, *["ArrowRight"] * 6)
+    middle = plane(page, "mask")[HEIGHT // 2] > 0
+    assert middle.sum() > 60
+    page.keyboard.press("i")
+    repair_after(page, drag, *["ArrowLeft"] * 5, "ArrowUp")
+    line = plane(page, "touched") == 1
+    assert 40 < line.any(axis=0).sum() < 80
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    assert not plane(page, "mask").any()
+    page.keyboard.press("Control+y")
+    assert plane(page, "mask").any()
+
+
+def act_at_random(page: Page, chance: random.Random) -> None:
+    """One action of a person who tries everything."""
+    kind = chance.choice(["stroke"] * 12 + ["undo", "undo", "redo", "grow", "shrink", "invert", "clear", "lines", "draws", "again"])
+
+    def point() -> tuple[float, float]:
+        return chance.uniform(100, 380), chance.uniform(80, 240)
+
+    if kind == "stroke":
+        tools = "brush rectangle lasso erase-hole pencil line erase-lines colour".split()
+        page.evaluate("tool => document.querySelector('.ec').app.take(tool)", chance.choice(tools))
+        stroke(page, *(point() for _ in range(chance.randint(2, 4))))
+    elif kind == "draws":
+        page.locator(f"[data-set=draws][value={chance.choice(['me', 'mine'])}]").check()
+    elif kind == "again":
+        page.evaluate("document.querySelector('.ec-results button:last-child')?.click()")
+    else:
+        button = {"lines": "clear-lines"}.get(kind, kind)
+        page.evaluate("name => document.querySelector('.ec').app.act(name)", button)
+    if chance.random() < 0.7:  # at times, the next action does not wait
+        wait_until_settled(page)
+
+
+@needs_chromium
+@pytest.mark.parametrize(
+    "seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 50))]
+)
+def test_random_sessions(open_page, files, pipeline, seed):
+    """Browser and server agree, and what is undone is undone."""
+    page, chance = open_page(), random.Random(seed)
+    open_photo(page, files / "photo.png")
+    for _ in range(40):
+        act_at_random(page, chance)
+        if not page.locator(".ec-error").is_hidden():  # a hole everywhere
+            expect(page.locator(".ec-error")).to_contain_text("The hole covers the whole photo.")
+            page.locator("[data-do=close-error]").click()
+    wait_until_settled(page)
+    page.evaluate("document.querySelector('.ec').app.take('brush')")
+    page.evaluate("document.querySelector('.ec').app.act('clear')")
+    repair_after(page, stroke, (200, 160), (280, 160))
+    assert np.array_equal(pipeline.mask, plane(page, "mask") > 0)
+    assert np.array_equal(pipeline.edges, plane(page, "edges"))
+    end = [plane(page, name) for name in ("mask", "edges", "touched")]
+    steps = page.evaluate(
+        "() => {const {app} = document.querySelector('.ec'); let n = 0;"
+        "while (app.work.history.canUndo) {app.act('undo'); n++} return n}"
+    )
+    assert not any(plane(page, name).any() for name in ("mask", "edges", "touched"))
+    page.evaluate("n => {for (let i = 0; i < n; i++) document.querySelector('.ec').app.act('redo')}", steps)
+    assert all(np.array_equal(plane(page, name), there) for name, there in zip(("mask", "edges", "touched"), end, strict=True))
+
+
+@needs_chromium
+@pytest.mark.skipif(not AXE.exists(), reason="`npm install` brings axe-core")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(open_page, files, scheme):
+    page = open_page(color_scheme=scheme)
+
+    def findings() -> list[str]:
+        page.evaluate(AXE.read_text())
+        result = page.evaluate("axe.run('.ec', {resultTypes: ['violations']})")
+        return [
+            f"{each['id']}: {node['html'][:120]}: {node['any'][0]['message'] if node['any'] else ''}"
+            for each in result["violations"]
+            if each["impact"] in ("serious", "critical")
+            for node in each["nodes"]
+        ]
+
+    assert findings() == []
+    open_photo(page, files / "photo.png")
+    repair_after(page, stroke, (190, 150), (290, 150))
+    page.locator(".ec-menu summary").click()
+    assert findings() == []
 
 
 @pytest.fixture(scope="module")
@@ -471,10 +631,11 @@ def test_the_command_serves_this_machine_only_and_brings_its_examples(tiny_pipel
         listening = [c.laddr for c in psutil.Process(server.pid).net_connections() if c.status == psutil.CONN_LISTEN]
         assert {address.ip for address in listening if address.port == port} == {"127.0.0.1"}
         components = httpx.get(f"http://127.0.0.1:{port}/config").json()["components"]
-        (examples,) = (c["props"]["samples"] for c in components if c["props"].get("elem_id") == "examples")
-        sizes = {len(httpx.get(picture["url"]).raise_for_status().content) for (picture,) in examples}
+        (props,) = (c["props"] for c in components if c["props"].get("elem_id") == "canvas")
+        names = [photo for photo, _ in props["props"]["examples"]]
+        sizes = {len(httpx.get(f"http://127.0.0.1:{port}/canvas/{name}").raise_for_status().content) for name in names}
         assert sizes == {path.stat().st_size for path in EXAMPLES.glob("*.jpg")}
-        assert "and 7 megapixels" in httpx.get(f"http://127.0.0.1:{port}/config").text
+        assert props["props"]["max_megapixels"] == 7
     finally:
         server.terminate()
         server.communicate(timeout=PATIENCE)
