@@ -338,7 +338,6 @@ def test_drawings_are_bounded(server, photo, hole):
             {"sigma": "x"},
             {"strategy": "no"},
             {"strategy": []},
-            {"model": [[]]},
             {"anything": 1},
         ):
             assert server.ask("repair", good | wrong, "drawings")["error"], wrong

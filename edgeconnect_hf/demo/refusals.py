@@ -33,5 +33,7 @@ def as_refusals() -> Iterator[None]:
     """Turn the package's errors about arguments into refusals."""
     try:
         yield
+    except gr.Error:
+        raise
     except (ValueError, TypeError) as error:
         raise refusal(str(error)) from error
