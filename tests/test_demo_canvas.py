@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 gr = pytest.importorskip("gradio", reason="the page needs the extra `demo`")
 
+from edgeconnect_hf import select_object  # noqa: E402
 from edgeconnect_hf.demo import Limits, jobs  # noqa: E402
 from edgeconnect_hf.demo.api import Endpoints  # noqa: E402
 from edgeconnect_hf.demo.canvas import Canvas  # noqa: E402
@@ -194,10 +196,9 @@ def test_a_photo_stays_open_between_strokes(canvas, model, photo, hole, tmp_path
 
 
 def test_twelve_megapixels_stay_exact_outside_the_hole(canvas, tmp_path):
-    photo = noise("RGB", (400, 300)).resize((4000, 3000))
+    photo = noise("RGB", (400, 300)).resize((4000, 3000), Image.Resampling.NEAREST)
     mask = box_mask(photo.size, (1953, 1562, 2110, 1680))
     page = Page(canvas, save(photo, tmp_path / "large.png", compress_level=1), mask)
-    page.repair()
     page.touched[1600:1602, 1960:2080] = 1
     repaired = page.repair()
     assert repaired.shape == (3000, 4000, 3)
@@ -302,6 +303,53 @@ def test_a_mask_is_read_as_the_pipeline_reads_it(canvas, photo, tmp_path):
     Image.new("F", photo.size, 0.3).save(tmp_path / "float.tiff")
     with pytest.raises(gr.Error, match="`mask` is a PIL picture of mode F"):
         canvas.read_mask({"path": str(tmp_path / "float.tiff")}, **size)
+
+
+def test_colours_laid_into_the_hole_are_the_pipelines(canvas, tiny_pipeline, photo, hole, tmp_path):
+    page = Page(canvas, save(photo, tmp_path / "photo.png"), hole)
+    colours = np.zeros((photo.height, photo.width, 4), np.uint8)
+    colours[32:48, 40:50] = (200, 30, 10, 255)
+    repaired = page.repair(colours=pack(colours.view("<u4")[..., 0]))
+    expected = tiny_pipeline(photo, hole, colour_hints=colours).images[0]
+    assert np.array_equal(repaired, pixels(expected))
+    assert not np.array_equal(repaired, page.repair())
+
+
+def test_ideas_for_the_lines_are_the_pipelines(canvas, tiny_pipeline, photo, hole, tmp_path):
+    page = Page(canvas, save(photo, tmp_path / "photo.png"), hole)
+    sent = page.sent | {"mask": pack(page.mask), "touched": pack(page.touched)}
+    ideas = [unpack(idea, page.edges.shape) for idea in canvas.propose_lines(**sent)["ideas"]]
+    expected = tiny_pipeline.generate_edges(photo, hole, num_proposals=4, generator=torch.Generator().manual_seed(0))
+    assert [idea.tobytes() for idea in ideas] == [pixels(edges).tobytes() for (edges,) in expected]
+    page.touched[40, 37:59] = 1
+    ideas = canvas.propose_lines(**sent | {"touched": pack(page.touched)})["ideas"]
+    assert all((unpack(idea, page.edges.shape)[40, 37:59] == 255).all() for idea in ideas)
+
+
+def test_an_object_is_selected_added_and_taken_away(canvas, photo, hole, tmp_path):
+    page = Page(canvas, save(photo, tmp_path / "photo.png"), hole)
+    window, strokes = [47, 48], np.zeros_like(page.mask)
+    strokes[45:52, 47:49] = True
+    for told in ({"points": [window]}, {"box": [38, 36, 58, 62]}, {"scribble": pack(strokes)}):
+        for mode in ("replace", "add", "subtract"):
+            expected = pixels(select_object(photo, **told | ({"scribble": strokes} if "scribble" in told else {}), mask=page.mask, mode=mode))
+            selected = canvas.select_object(**page.sent, mask=pack(page.mask), mode=mode, **told)["mask"]
+            assert np.array_equal(unpack(selected, expected.shape), expected)
+    with pytest.raises(gr.Error, match="`points`"):
+        canvas.select_object(**page.sent, mask=pack(page.mask), mode="add", points=[[1000, 1000]])
+
+
+def test_an_extended_photo_has_the_old_one_in_it(canvas, photo, tmp_path):
+    path = save(photo, tmp_path / "photo.png")
+    extended = canvas.extend({"path": path}, left=8, right=0, top=4, bottom=16)
+    larger, margin = pixels(extended["path"]), unpack(extended["mask"], (92, 104)) > 0
+    assert (extended["left"], extended["top"]) == (8, 4)
+    assert np.array_equal(larger[4:76, 8:], pixels(photo))
+    assert not margin[4:76, 8:].any()
+    assert margin.sum() == margin.size - photo.width * photo.height
+    for wrong in ({"left": -1}, {"left": 10**6}, {"left": 4000, "right": 4000, "top": 4000}, {}):
+        with pytest.raises(gr.Error):
+            canvas.extend({"path": path}, **wrong)
 
 
 # Refusals

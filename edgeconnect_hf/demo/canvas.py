@@ -13,8 +13,11 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
+from ..extension import extend_pictures, find_margins
 from ..holes import grow, tight
-from ..pictures import flatten, read_images, read_map
+from ..pictures import flatten, read_images, read_map, write_images
+from ..proposals import MAX_PROPOSALS
+from ..selection import select_object
 from .calls import Calls
 from .files import Files
 from .jobs import Gate
@@ -76,35 +79,72 @@ class Canvas:
         mask: Any,
         touched: Any,
         edges: Any = None,
+        colours: Any = None,
         sigma: float = 2.0,
         strategy: str = "auto",
-        model: str | None = None,
+        model: Any = None,
     ) -> dict[str, Any]:
         """Draw the lines in the hole, or keep those in `edges`, and paint it.
 
-        `touched` is 1 where a person drew a line and 2 where they erased one.
+        `touched` is 1 where a person drew a line and 2 where they erased one; `colours` are RGBA in 32 bits.
         """
-        hole = self._unpack_mask(mask, width, height)
-        if not hole.any():
-            raise refusal("Paint over something in the photo first.")
-        if hole.all():
-            raise refusal("The hole covers the whole photo. Leave a part of it to repair the rest from.")
-        chosen = self.models.get(str(model)) or next(iter(self.models.values()))
+        hole, chosen = self._unpack_hole(mask, width, height), self._model(model)
         with chosen.turn(hole, strategy, halves=2):
-            hands = unpack(touched, hole.shape)
-            drawing = Drawing(hands == 1, hands == 2, None if edges is None else unpack(edges, hole.shape))
-
-            def read() -> Image.Image:
-                image = self.files.read(_path(photo), "photo")
-                if image.size != (width, height):
-                    raise refusal("This drawing is not of the size of the photo.")
-                return image
-
+            drawing = _unpack_drawing(hole.shape, touched, edges, colours)
+            read = self._reader(photo, width, height)
             lines, repaired = chosen.edit(_path(photo), read, hole, drawing, sigma=sigma, strategy=strategy)
             top, left, bottom, right = tight(hole)
             patch = repaired.crop((left, top, right, bottom))
             patch.info = {key: value for key, value in repaired.info.items() if key == "icc_profile"}
             return {"edges": pack(lines), "patch": self.files.encode(patch), "box": [left, top, right, bottom]}
+
+    def propose_lines(
+        self,
+        photo: Any,
+        width: int,
+        height: int,
+        mask: Any,
+        touched: Any,
+        sigma: float = 2.0,
+        strategy: str = "auto",
+        model: Any = None,
+    ) -> dict[str, Any]:
+        """Several line maps for the hole, to choose from. Parameters as in `repair`."""
+        hole, chosen = self._unpack_hole(mask, width, height), self._model(model)
+        with chosen.turn(hole, strategy, halves=MAX_PROPOSALS):
+            drawing, read = _unpack_drawing(hole.shape, touched), self._reader(photo, width, height)
+            ideas = chosen.propose(_path(photo), read, hole, drawing, sigma=sigma, strategy=strategy)
+            return {"ideas": [pack(lines) for lines in ideas]}
+
+    def extend(self, photo: Any, **sides: Any) -> dict[str, Any]:
+        """A larger photo, and the part of it that is new. `sides` as in `EdgeConnectPipeline.extend`."""
+        with self.gate.turn(1), as_refusals():
+            pictures = read_images(self.files.read(_path(photo), "photo"), "pil")
+            margins = find_margins(pictures[0].size, sides, None)
+            (height, width), (left, right, top, bottom) = pictures[0].size, margins
+            self._size(width + left + right, height + top + bottom)
+            extended, masks = extend_pictures(pictures, [margins])
+            path = self.files.save_png(write_images(extended, "pil")[0], "extended")
+            return {"path": path, "mask": pack(masks[0]), "left": left, "top": top}
+
+    def select_object(
+        self,
+        photo: Any,
+        width: int,
+        height: int,
+        mask: Any,
+        mode: str,
+        points: Any = None,
+        box: Any = None,
+        scribble: Any = None,
+    ) -> dict[str, Any]:
+        """The mask with the object that a click, a box or a scribble tells, or without it."""
+        before = self._unpack_mask(mask, width, height)
+        strokes = None if scribble is None else self._unpack_mask(scribble, width, height)
+        with self.gate.turn(1), as_refusals():
+            image = self.files.read(_path(photo), "photo")
+            selected = select_object(image, points=points, box=box, scribble=strokes, mask=before, mode=mode)
+            return {"mask": pack(np.asarray(selected))}
 
     def save(self, photo: Any, mask: Any, patch: str, name: str, kind: str) -> dict[str, Any]:
         """The photo with the hole from `patch`, what `repair` gave, as a file; nothing else of it is changed."""
@@ -117,22 +157,50 @@ class Canvas:
                 if (painted.mode, painted.size) != (image.mode, (right - left, bottom - top)):
                     raise refusal("This result belongs to another photo. Please repair it again.")
                 image.paste(painted, (left, top), Image.fromarray(hole[top:bottom, left:right]))
-            stem = "".join(letter for letter in Path(str(name)).stem[:80] if letter.isalnum() or letter in " -_()") or "photo"
+            stem = "".join(letter for letter in Path(str(name)).stem[:80] if letter.isalnum() or letter in " -_()")
             if kind == "jpeg" and image.mode in ("RGBA", "LA"):
                 flat = flatten(image, "RGB")
                 flat.info = dict(image.info)
                 image = flat
             options = {"compress_level": 1} if kind == "png" else {}
-            return {"path": self.files.save(image, f"{stem}_repaired{_SUFFIXES[kind]}", **options)}
+            return {"path": self.files.save(image, f"{stem or 'photo'}_repaired{_SUFFIXES[kind]}", **options)}
 
     def _size(self, width: int, height: int) -> tuple[int, int]:
         if not (isinstance(width, int) and isinstance(height, int) and 0 < width * height <= self.files.max_pixels):
             raise refusal("The photo is too large.")
         return width, height
 
+    def _model(self, name: Any) -> Model:
+        return self.models.get(str(name)) or next(iter(self.models.values()))
+
+    def _reader(self, photo: Any, width: int, height: int) -> Callable[[], Image.Image]:
+        def read() -> Image.Image:
+            image = self.files.read(_path(photo), "photo")
+            if image.size != (width, height):
+                raise refusal("This drawing is not of the size of the photo.")
+            return image
+
+        return read
+
+    def _unpack_hole(self, mask: Any, width: int, height: int) -> Bools:
+        """A mask to repair."""
+        hole = self._unpack_mask(mask, width, height)
+        if not hole.any():
+            raise refusal("Paint over something in the photo first.")
+        if hole.all():
+            raise refusal("The hole covers the whole photo. Leave a part of it to repair the rest from.")
+        return hole
+
     def _unpack_mask(self, mask: Any, width: int, height: int) -> Bools:
         width, height = self._size(width, height)
         return unpack(mask, (height, width)) > 0
+
+
+def _unpack_drawing(size: tuple[int, int], touched: Any, edges: Any = None, colours: Any = None) -> Drawing:
+    hands = unpack(touched, size)
+    kept = None if edges is None else unpack(edges, size)
+    rgba = None if colours is None else unpack(colours, size, "u4").view(np.uint8).reshape(*size, 4)
+    return Drawing(hands == 1, hands == 2, kept, rgba)
 
 
 def _path(file: Any) -> str:
@@ -149,6 +217,9 @@ def add_canvas(canvas: Canvas, calls: Calls, examples: Sequence[tuple[Path, Path
         (canvas.read_mask, False),
         (canvas.read_lines, False),
         (canvas.grow_mask, False),
+        (canvas.select_object, True),
+        (canvas.propose_lines, True),
+        (canvas.extend, False),
         (canvas.repair, True),
         (canvas.save, False),
     ]

@@ -13,6 +13,7 @@ import torch
 from PIL import Image
 
 from ..pipeline import EdgeConnectPipeline
+from ..proposals import MAX_PROPOSALS
 from ..session import EditSession
 from ..windows import find_windows
 from .jobs import Gate, check_current_job
@@ -26,17 +27,27 @@ _MAX_OPEN = 4  # photos that stay open between two strokes; the least recently u
 
 @dataclass
 class Drawing:
-    """A line map as a person edits it.
+    """What a person did to a line map, and the colours they laid into the hole.
 
     Args:
         drawn (`np.ndarray`): `[H,W]` bool, True where they drew.
         erased (`np.ndarray`): `[H,W]` bool, True where they erased.
         kept (`np.ndarray`, *optional*): `[H,W]` uint8, 255 on a line: the hole's lines to keep. None: draw them anew.
+        colours (`np.ndarray`, *optional*): `[H,W,4]` uint8 RGBA.
     """
 
     drawn: Bools
     erased: Bools
     kept: Bytes | None = None
+    colours: Bytes | None = None
+
+    def hints(self, mask: Bools) -> Bytes:
+        """`[H,W]` uint8: their lines in the hole, for the edge generator to continue."""
+        return (self.drawn & mask).astype(np.uint8) * np.uint8(255)
+
+    def over(self, edges: Bytes) -> Bytes:
+        """A line map with what they drew and erased."""
+        return np.where(self.drawn, np.uint8(255), np.where(self.erased, np.uint8(0), edges))
 
 
 @dataclass
@@ -47,8 +58,15 @@ class _Open:
     session: EditSession
     mask: Bools
     settings: Hashable
-    hints: Bools | None = None  # that `edges` were drawn with
+    hints: Bytes | None = None  # that `edges` were drawn with
     edges: Bytes | None = None
+
+    def draw(self, drawing: Drawing) -> Bytes:
+        """The line map `[H,W]`: the edge generator's lines in the hole or those kept, with what was drawn and erased."""
+        hints = drawing.hints(self.mask)
+        if self.edges is None or (drawing.kept is None and not np.array_equal(hints, self.hints)):
+            self.edges, self.hints = np.asarray(self.session.generate_edges(edge_hints=hints)[0]), hints
+        return drawing.over(self.edges if drawing.kept is None else np.where(self.mask, drawing.kept, self.edges))
 
 
 class Model:
@@ -67,6 +85,7 @@ class Model:
         self._opened: dict[Hashable, _Open] = {}  # by the photo's path, newest last; one that is in use is taken out
         self._call = _on_gpu(self._call_pipeline, limits.time_limit)
         self._edit = _on_gpu(self._edit_photo, limits.time_limit)
+        self._propose = _on_gpu(self._propose_lines, limits.time_limit)
 
     @contextmanager
     def turn(self, mask: Bools, strategy: str, halves: int = 1) -> Iterator[None]:
@@ -114,9 +133,12 @@ class Model:
         with as_refusals():
             return self._edit(path, read, mask, drawing, settings)
 
-    def close(self, path: str) -> None:
-        """Forget a photo."""
-        self._opened.pop(path, None)
+    def propose(
+        self, path: str, read: Callable[[], Image.Image], mask: Bools, drawing: Drawing, **settings: Any
+    ) -> list[Bytes]:
+        """Several line maps for one hole, the same ones each time. Arguments as in `edit`."""
+        with as_refusals():
+            return self._propose(path, read, mask, drawing, settings)
 
     def _estimate(self, mask: Bools, strategy: str) -> float:
         """Seconds that one half of the pipeline takes; proportional to the pixels it works on."""
@@ -147,27 +169,34 @@ class Model:
     def _edit_photo(
         self, path: str, read: Callable[[], Image.Image], mask: Bools, drawing: Drawing, settings: dict[str, Any]
     ) -> tuple[Bytes, Image.Image]:
+        with self._opening(path, read, mask, settings) as opened:
+            edges = opened.draw(drawing)
+            return edges, opened.session.complete(edges, drawing.colours)[0]
+
+    def _propose_lines(
+        self, path: str, read: Callable[[], Image.Image], mask: Bools, drawing: Drawing, settings: dict[str, Any]
+    ) -> list[Bytes]:
+        with self._opening(path, read, mask, settings) as opened:
+            random = torch.Generator().manual_seed(0)
+            proposed = opened.session.generate_edges(
+                edge_hints=drawing.hints(mask), num_proposals=MAX_PROPOSALS, generator=random
+            )
+            return [drawing.over(np.asarray(edges)) for (edges,) in proposed]
+
+    @contextmanager
+    def _opening(
+        self, path: str, read: Callable[[], Image.Image], mask: Bools, settings: dict[str, Any]
+    ) -> Iterator["_Open"]:
+        """A photo with this hole, open. After an error there is none: a thread that was given up may be at work."""
         opened, key = self._opened.pop(path, None), tuple(settings.items())
         if opened is None or opened.settings != key or not np.array_equal(opened.mask, mask):
             photo = read() if opened is None else opened.photo
             opened = _Open(photo, self.pipeline.open(photo, mask, **settings), mask, key)
         with _stoppable(self.pipeline):
-            edges = _draw(opened, drawing)
-            repaired = opened.session.complete(edges)[0]
-        self._opened[path] = opened  # a job that was given up leaves none: its thread may still be at work
+            yield opened
+        self._opened[path] = opened
         while len(self._opened) > _MAX_OPEN:
             self._opened.pop(next(iter(self._opened)), None)
-        return edges, repaired
-
-
-def _draw(opened: _Open, drawing: Drawing) -> Bytes:
-    """The line map `[H,W]`: the edge generator's or those kept, with what was drawn and erased."""
-    hints = drawing.drawn & opened.mask
-    if opened.edges is None or (drawing.kept is None and not np.array_equal(hints, opened.hints)):
-        shown = {"edge_hints": hints.astype(np.uint8) * np.uint8(255)} if hints.any() else {}
-        opened.edges, opened.hints = np.asarray(opened.session.generate_edges(**shown)[0]), hints
-    edges = opened.edges if drawing.kept is None else np.where(opened.mask, drawing.kept, opened.edges)
-    return np.where(drawing.drawn, np.uint8(255), np.where(drawing.erased, np.uint8(0), edges))
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import { Pointer } from "./pointer.js";
 import { Repairs } from "./repairs.js";
 import { fileUrl, Refusal, Server } from "./server.js";
 import { forget, keep, recall } from "./store.js";
-import { begin, TOOLS } from "./tools.js";
+import { begin, told, TOOLS } from "./tools.js";
 import { View } from "./view.js";
 import { patchUrl, Work } from "./work.js";
 import { Panel } from "./panel.js";
@@ -99,6 +99,8 @@ class App {
       clear: () => this.edit("mask", () => 0, "The hole is cleared."),
       "clear-lines": () => this.clearLines(),
       "clear-colours": () => { this.work.colours = null; this.work.changed.add("colours"); this.done("colour"); },
+      ideas: () => this.propose(),
+      extend: () => this.extend(),
       "upload-mask": () => this.readDrawing("mask"),
       "upload-lines": () => this.readDrawing("edges"),
       "save-png": () => this.save(() => saveResult(this.server, this.work, "png")),
@@ -206,8 +208,51 @@ class App {
     });
   }
 
-  /** @param {Point[]} _points @param {import("./tools.js").Keys} _keys */
-  select(_points, _keys) {}
+  /** Other ideas for the lines in the hole, as thumbnails; the one that is picked is a person's from then on. */
+  propose() {
+    const { photo, width, height } = this.work, { mask, touched } = this.work.state, { sigma, model } = this.panel.settings;
+    if (!photo || !this.work.hasHole) throw new Refusal("Paint over something in the photo first.");
+    return this.change(
+      () => this.server.askAbout("propose_lines", photo, { width, height, mask: toWire(mask), touched: toWire(touched), sigma, model }),
+      (answer) => this.panel.showIdeas(answer.ideas.map(fromWire), this.work, (/** @type {import("./planes.js").Packed} */ edges) => {
+        this.repairs.drop();
+        this.panel.keepLines();
+        unpack(edges, this.work.edges);
+        this.work.changed.add("edges");
+        this.done("idea");
+      }),
+    );
+  }
+
+  extend() {
+    const { photo } = this.work, margins = this.panel.margins;
+    if (!photo) return;
+    return this.change(async () => {
+      const { path, mask, left, top } = await this.server.askAbout("extend", photo, margins);
+      const seen = await readPhoto(await (await fetch(fileUrl(path))).blob(), photo.name);
+      if (!seen) throw new Refusal("The extended photo could not be shown.");
+      return { photo: { ...seen, path }, mask: fromWire(mask), left, top };
+    }, (extended) => {
+      this.work.extend(extended.photo, extended.mask, extended.left, extended.top);
+      this.settle("extend");
+      this.view.fit();
+    });
+  }
+
+  /** A click tells an object, a box around it, or a scribble on it. @param {Point[]} points @param {import("./tools.js").Keys} keys */
+  select(points, { isAlt }) {
+    const { photo, width, height } = this.work, mask = toWire(this.work.state.mask);
+    if (!photo) return;
+    const mode = isAlt ? "subtract" : this.panel.selects;
+    return this.try(() => this.change(
+      () => this.server.askAbout("select_object", photo, { width, height, mask, mode, ...told(points, width, height, 4 / this.view.scale) }),
+      (answer) => {
+        unpack(fromWire(answer.mask), this.work.mask);
+        this.work.changed.add("mask");
+        this.done("select");
+      },
+    ));
+  }
 
   // Files
 

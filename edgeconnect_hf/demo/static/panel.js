@@ -1,5 +1,6 @@
 /** Everything around the photo: buttons and their states, settings, messages, the strip of results. */
 
+import { bounds, unpack } from "./planes.js";
 import { TOOLS } from "./tools.js";
 
 /** @typedef {import("./shapes.js").Point} Point @typedef {import("./tools.js").Tool} Tool @typedef {import("./work.js").Work} Work */
@@ -10,6 +11,8 @@ export class Panel {
     this.root = root;
     this.act = act;
     this.tool = TOOLS[0];
+    /** @type {object | null} */
+    this.maskOfIdeas = null;
     this.sizes = /** @type {Record<string, number>} by tool */ ({});
     this.settings = { live: true, draws: /** @type {"me" | "mine"} */ ("me"), lines: false, sigma: 2, model: props.models[0] };
     for (const tool of TOOLS) this.#find(".ec-tools").append(toolButton(tool, () => take(tool.id)));
@@ -65,7 +68,7 @@ export class Panel {
     if (set === "sigma") this.settings.sigma = Number(input.value);
     if (set === "model") this.settings.model = input.value;
     if (set === "lines") this.act("lines-shown");
-    else if (set && set !== "by" && set !== "colour") this.act("settings-changed");
+    else if (set && !["by", "colour", "selects"].includes(set)) this.act("settings-changed");
   }
 
   /** @param {object} settings of a project */
@@ -87,8 +90,19 @@ export class Panel {
     this.setSettings({ ...this.settings, draws: "mine" });
   }
 
+  /** Pixels to extend the photo by. */
+  get margins() {
+    const inputs = [.../** @type {NodeListOf<HTMLInputElement>} */ (this.root.querySelectorAll("[data-extend]"))];
+    return Object.fromEntries(inputs.map((input) => [input.dataset.extend, Number(input.value)]));
+  }
+
   get by() {
     return Number(this.#find("[data-set=by]").value);
+  }
+
+  /** What a selected object does to the hole. */
+  get selects() {
+    return this.#find("[data-set=selects]").value;
   }
 
   /** RGBA as in a canvas. */
@@ -106,6 +120,7 @@ export class Panel {
     this.root.dataset.tool = tool.id;
     this.#find(".ec-size").hidden = !tool.size;
     this.#find(".ec-size-of").textContent = tool.name.toLowerCase();
+    this.#find(".ec-select").hidden = tool.id !== "select";
     this.#find(".ec-colour").hidden = tool.of !== "colour";
     if (tool.size) this.#setSize(this.sizes[tool.id] ?? Math.max(1, Math.round((tool.size * Math.max(width, 1024)) / 1024)));
   }
@@ -158,11 +173,14 @@ export class Panel {
 
   /** @param {Work} work */
   showState({ history, results, state, hasHole }) {
+    const { mask } = state;
     const enable = (/** @type {string} */ name, /** @type {boolean} */ can) => this.#find(`[data-do=${name}]`).toggleAttribute("disabled", !can);
     enable("undo", history.canUndo);
     enable("redo", history.canRedo);
     enable("repair", hasHole);
     enable("keep", state.result !== null);
+    if (mask !== this.maskOfIdeas) this.#find(".ec-ideas").replaceChildren();
+    this.maskOfIdeas = mask;
     this.#find(".ec-results").replaceChildren(...results.map((each, place) => {
       const button = element("button", { type: "button", ariaLabel: `Result ${place + 1}` });
       button.dataset.do = `result-${place}`;
@@ -170,6 +188,17 @@ export class Panel {
       button.append(element("img", { src: each.result?.url ?? "", alt: "" }));
       return button;
     }));
+  }
+
+  /** @param {import("./planes.js").Packed[]} ideas @param {Work} work @param {(edges: import("./planes.js").Packed) => void} pick */
+  showIdeas(ideas, work, pick) {
+    const pictures = ideas.map((edges, place) => {
+      const button = element("button", { type: "button", ariaLabel: `Idea ${place + 1}`, onclick: () => pick(edges) });
+      button.append(thumbnail(edges, work));
+      return button;
+    });
+    this.#find(".ec-ideas").replaceChildren(...pictures);
+    this.say(ideas.length > 1 ? `${ideas.length} ideas. Pick one.` : "There is no other idea for these lines.");
   }
 
   /** @param {boolean} isHeld */
@@ -253,4 +282,19 @@ function toolButton(tool, take) {
 /** @param {string} name @param {object} properties @returns {HTMLElement} */
 function element(name, properties) {
   return Object.assign(document.createElement(name), properties);
+}
+
+/** The lines in and around the hole. @param {import("./planes.js").Packed} packed @param {Work} work */
+function thumbnail(packed, { width, height, mask }) {
+  const edges = unpack(packed, new Uint8Array(width * height)), box = bounds(mask, width, height), rim = 16;
+  const left = Math.max(0, box.left - rim), top = Math.max(0, box.top - rim);
+  const right = Math.min(width, box.right + rim), bottom = Math.min(height, box.bottom + rim);
+  const canvas = Object.assign(document.createElement("canvas"), { width: right - left, height: bottom - top });
+  const image = new ImageData(right - left, bottom - top), pixels = new Uint32Array(image.data.buffer);
+  for (let y = top, i = 0; y < bottom; y++) for (let x = left; x < right; x++, i++) {
+    const place = y * width + x, light = 255 - edges[place];
+    pixels[i] = mask[place] ? 0xff000000 | ((light * 0.9) << 16) | ((light * 0.95) << 8) | 255 - (255 - light) / 4 : 0xff000000 | (light * 0x010101);
+  }
+  canvas.getContext("2d")?.putImageData(image, 0, 0);
+  return canvas;
 }

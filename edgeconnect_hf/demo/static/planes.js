@@ -48,6 +48,19 @@ export function isEmpty({ values }) {
   return values.every((value) => value === 0);
 }
 
+/** The smallest box around all that is not 0. @param {Plane} plane @param {number} width @param {number} height @returns {Box} */
+export function bounds(plane, width, height) {
+  const box = { left: width, top: height, right: 0, bottom: 0 };
+  for (let y = 0, i = 0; y < height; y++) for (let x = 0; x < width; x++, i++) {
+    if (!plane[i]) continue;
+    box.left = Math.min(box.left, x);
+    box.right = Math.max(box.right, x + 1);
+    box.top = Math.min(box.top, y);
+    box.bottom = y + 1;
+  }
+  return box;
+}
+
 /** @param {string} text @returns {Uint8Array<ArrayBuffer>} */
 export function fromBase64(text) {
   return Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));

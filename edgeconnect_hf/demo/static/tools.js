@@ -1,5 +1,6 @@
 /** The tools, and what a pointer does with them. */
 
+import { pack, toWire } from "./planes.js";
 import { capsule, polygon, rectangle, snapped } from "./shapes.js";
 import { DRAWN, ERASED } from "./work.js";
 
@@ -139,4 +140,21 @@ function paint(tool, { work, layers, colour }, shape) {
     changed.add("mask");
     layers.draw(shape(width, height, (start, end) => mask.fill(isErasing ? 0 : 255, start, end)));
   }
+}
+
+/**
+ * What a pointer's path says about an object: a click, a box from corner to corner, or, where it turns, a scribble.
+ *
+ * @param {Point[]} points @param {number} width of the photo @param {number} height @param {number} least less far is a click
+ */
+export function told(points, width, height, least) {
+  const inside = points.map(({ x, y }) => [Math.min(width - 1, Math.max(0, x)), Math.min(height - 1, Math.max(0, y))]);
+  const [xs, ys] = [0, 1].map((axis) => inside.map((point) => point[axis]));
+  const box = [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)], diagonal = Math.hypot(box[2] - box[0], box[3] - box[1]);
+  if (diagonal < least) return { points: [inside[0]] };
+  const length = inside.reduce((sum, [x, y], i) => sum + (i ? Math.hypot(x - xs[i - 1], y - ys[i - 1]) : 0), 0);
+  if (length < 1.3 * diagonal && box[2] - box[0] > least && box[3] - box[1] > least) return { box };
+  const scribble = new Uint8Array(width * height);
+  points.slice(1).forEach((point, i) => capsule(points[i], point, Math.max(2, least), width, height, (start, end) => scribble.fill(255, start, end)));
+  return { scribble: toWire(pack(scribble)) };
 }

@@ -1,7 +1,7 @@
 /**
  * What a person works on: the photo, the hole, the lines, the colours, the result; and all its earlier states.
  *
- * @typedef {import("./planes.js").Packed} Packed
+ * @typedef {import("./planes.js").Packed} Packed @typedef {import("./planes.js").Plane} Plane
  * @typedef {{id: string, blob: Blob, name: string, path: string | null, url: string, width: number, height: number}} Photo
  *   `path`: the server's, null until it is uploaded; `url`: what the browser shows
  * @typedef {{box: number[], patch: string, url: string, mask: Packed, seconds: number}} Result
@@ -72,6 +72,21 @@ export class Work {
     this.history.push(state);
     this.#cover(state.result);
     this.isSaved = false;
+  }
+
+  /** A larger photo, on which the old one begins at a place. @param {Photo} photo @param {Packed} margin @param {number} left @param {number} top */
+  extend(photo, margin, left, top) {
+    const { width, height } = this, size = photo.width * photo.height;
+    const moved = (/** @type {Plane} */ from, /** @type {Plane} */ to) => {
+      for (let y = 0; y < height; y++) to.set(from.subarray(y * width, (y + 1) * width), (y + top) * photo.width + left);
+      return pack(to);
+    };
+    const [mask, edges, touched] = [this.mask, this.edges, this.touched].map((plane) => moved(plane, new Uint8Array(size)));
+    const both = unpack(margin, new Uint8Array(size)), hole = unpack(mask, new Uint8Array(size));
+    for (let i = 0; i < size; i++) both[i] |= hole[i];
+    const colours = this.colours && moved(this.colours, new Uint32Array(size));
+    this.commit({ photo, mask: pack(both), edges, touched, colours, result: null });
+    this.restore(this.state);
   }
 
   /** The result of the present state has come. @param {Result} result @param {Packed} edges that it was painted from */
