@@ -10,7 +10,7 @@ import torch
 from huggingface_hub import metadata_load
 
 from edgeconnect_hf import EdgeConnectPipeline
-from edgeconnect_hf.demo import build_demo, launch
+from edgeconnect_hf.demo import Limits, build_demo, launch
 
 FOLDER = Path(__file__).parent
 
@@ -23,4 +23,4 @@ def load_pipelines() -> dict[str, EdgeConnectPipeline]:
 
 
 if __name__ == "__main__":
-    launch(build_demo(load_pipelines()))
+    launch(build_demo(load_pipelines(), limits=Limits.from_environment()))

@@ -244,7 +244,11 @@ def test_every_input_of_every_endpoint_is_checked(server, tmp_path, photo):
 def test_a_path_outside_a_file_is_none(server, tmp_path, photo, hole):
     """Only what `check_inputs` has seen as a file's path is read."""
     photo.save(tmp_path / "secret.png")
-    for forged in (str(tmp_path / "secret.png"), [str(tmp_path / "secret.png")], {"name": str(tmp_path / "secret.png")}):
+    for forged in (
+        str(tmp_path / "secret.png"),
+        [str(tmp_path / "secret.png")],
+        {"name": str(tmp_path / "secret.png")},
+    ):
         assert server.ask("open_photo", {"photo": forged})["error"] == "This request could not be processed."
         assert server.ask("repair", drawing(photo, hole, forged))["error"] == "This request could not be processed."
 
@@ -320,7 +324,9 @@ def test_drawings_are_bounded(server, photo, hole):
     own = opened(server, photo, "drawings")
     good, large = drawing(photo, hole, own), server.upload(bomb())[0]
     assert "error" not in server.ask("repair", good, "drawings")
-    values, lengths = (base64.b64encode(array.tobytes()).decode() for array in (np.uint8([255]), np.uint32([2**32 - 1])))
+    values, lengths = (
+        base64.b64encode(array.tobytes()).decode() for array in (np.uint8([255]), np.uint32([2**32 - 1]))
+    )
     endless = {"values": values, "lengths": lengths}
     before = resident()
     with seconds_at_most(20):
@@ -477,7 +483,7 @@ def test_the_pages_calls_count_as_jobs(server, photo, hole):
         calls = [first, second]
         for number in range(3):
             calls.append(repair(f"page {number + 1}", "8.8.8.8"))
-            wait_until(lambda count=len(calls): len(server.demo.admitted) == count)
+            wait_until(lambda number=number: len(server.demo.admitted) == number + 3)
         body = {"data": [*server.upload(photo, hole), 2, "auto", None]}
         forwarded = {"x-forwarded-for": "8.8.8.8"}
         answers = [server.http.post("gradio_api/call/inpaint", json=body, headers=forwarded) for _ in range(2)]

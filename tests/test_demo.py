@@ -1,5 +1,6 @@
 """The page as a visitor meets it, in a real Chromium, and the API as a program does."""
 
+import argparse
 import base64
 import io
 import json
@@ -16,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+import torch
 from PIL import Image, ImageDraw
 
 pytest.importorskip("gradio", reason="the page needs the extra `demo`")
@@ -27,7 +29,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 from playwright.sync_api import Page, expect, sync_playwright
 
-from edgeconnect_hf import EdgeConnectPipeline, cli
+from edgeconnect_hf import EdgeConnectPipeline, cli, select_object
 from edgeconnect_hf.demo import EXAMPLES, Limits, build_demo, launch
 from edgeconnect_hf.demo.jobs import Job
 from edgeconnect_hf.holes import grow
@@ -322,7 +324,7 @@ def test_masks_are_uploaded_and_changed_and_the_result_is_kept(open_page, files,
     for button, expected in zip(("grow", "invert"), steps[1:], strict=True):
         page.locator(f"[data-do={button}]").click()
         page.wait_for_function(
-            "count => document.querySelector('.ec').app.work.mask.reduce((sum, value) => sum + (value > 0), 0) === count",
+            "count => document.querySelector('.ec').app.work.mask.reduce((sum, value) => sum + value / 255, 0) === count",
             arg=int(expected.sum()),
         )
         assert np.array_equal(plane(page, "mask") > 0, expected)
@@ -340,6 +342,44 @@ def test_masks_are_uploaded_and_changed_and_the_result_is_kept(open_page, files,
     assert np.array_equal(plane(page, "mask") > 0, mask)
     upload(files / "text.png")
     expect(page.locator(".ec-error")).to_contain_text("The mask is not an image in a known format.")
+
+
+@needs_chromium
+def test_select_an_object_pick_an_idea_lay_a_colour_extend(open_page, files, pipeline, tiny_pipeline):
+    page = open_page()
+    photo = Image.open(files / "photo.png")
+    open_photo(page, files / "photo.png")
+    take(page, "select")
+    repair_after(page, stroke, (140, 160), (140, 160))  # a click
+    mask = plane(page, "mask") > 0
+    assert np.array_equal(mask, np.asarray(select_object(photo, points=[(140, 160)])) > 0)
+    page.locator("[data-set=selects]").select_option("replace")
+    repair_after(page, stroke, (205, 50), (255, 270))
+    mask = plane(page, "mask") > 0
+    assert mask[160, 230]
+    assert not mask[160, 140]
+
+    page.locator("[data-do=ideas]").click()
+    repair_after(page, lambda page: page.locator(".ec-ideas button").nth(1).click())
+    random = torch.Generator().manual_seed(0)
+    _, (other,), *_ = tiny_pipeline.generate_edges(photo, mask, num_proposals=4, generator=random)
+    assert np.array_equal(plane(page, "edges"), np.asarray(other))
+    assert page.locator("[data-set=draws][value=mine]").is_checked()
+
+    page.locator("[data-set=colour]").fill("#10ff20")
+    take(page, "colour")
+    repair_after(page, stroke, (225, 160), (240, 160))
+    result = pixels(save(page, "png")[1])
+    assert (result[160, 226:239, 1] > pixels(files / "photo.png")[160, 226:239, 1]).all()
+
+    page.locator("[data-extend=right]").fill("32")
+    repair_after(page, lambda page: page.locator("[data-do=extend]").click())
+    assert pixels(save(page, "png")[1]).shape == (HEIGHT, WIDTH + 32, 3)
+    assert plane(page, "mask")[:, WIDTH:].all()
+    for _ in range(5):
+        page.locator("[data-do=undo]").click()
+    assert plane(page, "mask").shape == (HEIGHT, WIDTH)
+    assert not plane(page, "mask").any()
 
 
 @needs_chromium
@@ -445,13 +485,15 @@ def test_the_keyboard_alone_repairs_a_photo(open_page, files):
 
 def act_at_random(page: Page, chance: random.Random) -> None:
     """One action of a person who tries everything."""
-    kind = chance.choice(["stroke"] * 12 + ["undo", "undo", "redo", "grow", "shrink", "invert", "clear", "lines", "draws", "again"])
+    kind = chance.choice(
+        ["stroke"] * 12 + ["undo", "undo", "redo", "grow", "shrink", "invert", "clear", "lines", "draws", "again"]
+    )
 
     def point() -> tuple[float, float]:
         return chance.uniform(100, 380), chance.uniform(80, 240)
 
     if kind == "stroke":
-        tools = "brush rectangle lasso erase-hole pencil line erase-lines colour".split()
+        tools = ["brush", "rectangle", "lasso", "erase-hole", "pencil", "line", "erase-lines", "colour"]
         page.evaluate("tool => document.querySelector('.ec').app.take(tool)", chance.choice(tools))
         stroke(page, *(point() for _ in range(chance.randint(2, 4))))
     elif kind == "draws":
@@ -466,9 +508,7 @@ def act_at_random(page: Page, chance: random.Random) -> None:
 
 
 @needs_chromium
-@pytest.mark.parametrize(
-    "seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 50))]
-)
+@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 50))])
 def test_random_sessions(open_page, files, pipeline, seed):
     """Browser and server agree, and what is undone is undone."""
     page, chance = open_page(), random.Random(seed)
@@ -484,14 +524,17 @@ def test_random_sessions(open_page, files, pipeline, seed):
     repair_after(page, stroke, (200, 160), (280, 160))
     assert np.array_equal(pipeline.mask, plane(page, "mask") > 0)
     assert np.array_equal(pipeline.edges, plane(page, "edges"))
-    end = [plane(page, name) for name in ("mask", "edges", "touched")]
+    names = ("mask", "edges", "touched")
+    end = [plane(page, name) for name in names]
     steps = page.evaluate(
         "() => {const {app} = document.querySelector('.ec'); let n = 0;"
         "while (app.work.history.canUndo) {app.act('undo'); n++} return n}"
     )
-    assert not any(plane(page, name).any() for name in ("mask", "edges", "touched"))
+    assert not any(plane(page, name).any() for name in names)
     page.evaluate("n => {for (let i = 0; i < n; i++) document.querySelector('.ec').app.act('redo')}", steps)
-    assert all(np.array_equal(plane(page, name), there) for name, there in zip(("mask", "edges", "touched"), end, strict=True))
+    assert all(
+        np.array_equal(plane(page, name), there) for name, there in zip(("mask", "edges", "touched"), end, strict=True)
+    )
 
 
 @needs_chromium
@@ -530,7 +573,9 @@ def arguments(files: Path) -> list:
 
 def test_the_api_is_typed_and_described(client):
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
-    assert sorted(endpoints) == ["/complete", "/generate_edges", "/inpaint"]
+    assert sorted(endpoints) == [
+        *("/complete", "/extend", "/generate_edges", "/inpaint", "/propose_lines", "/select_object"),
+    ]
     for endpoint in endpoints.values():
         assert endpoint["description"]
         assert all(parameter["label"] for parameter in endpoint["parameters"])
@@ -556,6 +601,33 @@ def test_the_api_gives_what_the_pipeline_gives(client, files, tiny_pipeline):
     for sigma in (-1, 1e9, None):
         with pytest.raises(AppError, match=f"`sigma` must be a number above 0, at most 100: got {sigma}."):
             client.predict(*arguments(files), sigma=sigma, api_name="/inpaint")
+
+
+def test_the_api_proposes_selects_and_extends(client, files, tiny_pipeline):
+    photo, mask = Image.open(files / "photo.png"), Image.open(files / "mask.png")
+    proposals = client.predict(*arguments(files), seed=3, api_name="/propose_lines")
+    random = torch.Generator().manual_seed(3)
+    expected = tiny_pipeline.generate_edges(photo, mask, num_proposals=4, generator=random)
+    assert [pixels(path).tobytes() for path in proposals] == [np.asarray(edges).tobytes() for (edges,) in expected]
+
+    selected = client.predict(
+        *arguments(files)[:1],
+        points=[[140, 160]],
+        mask_image=handle_file(files / "mask.png"),
+        mode="add",
+        api_name="/select_object",
+    )
+    told = {"points": [[140, 160]], "mask": mask, "mode": "add"}
+    assert np.array_equal(pixels(selected), np.asarray(select_object(photo, **told)))
+
+    extended, lines = client.predict(*arguments(files)[:1], left=8, aspect_ratio="", api_name="/extend")
+    expected = tiny_pipeline.extend(photo, left=8)
+    assert np.array_equal(pixels(extended), np.asarray(expected.images[0]))
+    assert np.array_equal(pixels(lines), np.asarray(expected.edges[0]))
+    wider, _ = client.predict(*arguments(files)[:1], aspect_ratio="8:5", api_name="/extend")
+    assert Image.open(wider).size == (512, 320)
+    with pytest.raises(AppError, match="would be too large"):
+        client.predict(*arguments(files)[:1], right=4096, bottom=4096, left=4096, api_name="/extend")
 
 
 def test_eight_calls_at_once_are_each_answered_right(url, files, tiny_pipeline, tmp_path):
@@ -621,7 +693,18 @@ def test_the_command_serves_this_machine_only_and_brings_its_examples(tiny_pipel
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "edgeconnect_hf.cli", "demo", "--port", str(port), "--max-megapixels", "7"]
+    command = [
+        sys.executable,
+        "-m",
+        "edgeconnect_hf.cli",
+        "demo",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--max-megapixels",
+        "7",
+    ]
     environment = {**os.environ, "PYTHONUNBUFFERED": "1", "GRADIO_TEMP_DIR": str(tmp_path / "gradio")}
     server = subprocess.Popen(
         [*command, "--model", tmp_path / "tiny"], cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True
@@ -639,6 +722,18 @@ def test_the_command_serves_this_machine_only_and_brings_its_examples(tiny_pipel
     finally:
         server.terminate()
         server.communicate(timeout=PATIENCE)
+
+
+def test_limits_come_from_flags_and_from_the_environment(monkeypatch, capsys):
+    monkeypatch.setenv("EDGECONNECT_MAX_MEGAPIXELS", "7")
+    monkeypatch.setenv("EDGECONNECT_TIME_LIMIT", "9")
+    parser = argparse.ArgumentParser()
+    Limits.add_flags(parser)
+    limits = Limits.from_flags(parser.parse_args(["--time-limit", "8"]))
+    assert (limits.max_megapixels, limits.time_limit, limits.max_wait) == (7, 8, 120)
+    monkeypatch.setenv("EDGECONNECT_TIME_LIMIT", "long")
+    assert cli.main(["demo"]) == 2
+    assert "A limit in the environment" in capsys.readouterr().err
 
 
 def test_the_command_says_what_to_install(monkeypatch, capsys):

@@ -187,7 +187,9 @@ def test_a_photo_stays_open_between_strokes(canvas, model, photo, hole, tmp_path
     page.repair()
     assert (len(opened), len(drawn)) == (1, 2)
     page.mask[52:55, 36:60] = True
-    fresh = Page(Canvas({"": Model(model.pipeline, canvas.gate, Limits())}, canvas.files, canvas.gate), page.path, page.mask)
+    fresh = Page(
+        Canvas({"": Model(model.pipeline, canvas.gate, Limits())}, canvas.files, canvas.gate), page.path, page.mask
+    )
     fresh.touched = page.touched
     assert np.array_equal(page.repair(), fresh.repair())
     for number in range(6):
@@ -262,7 +264,9 @@ def test_a_copy_of_the_result_is_opened_and_saved_under_the_photos_name(canvas, 
     page.repair()
     assert Path(page.save()).name == "my photo_repaired.png"
     assert Path(page.save("jpeg")).name == "my photo_repaired.jpg"
-    saved = canvas.save(photo={"path": page.path}, mask=pack(page.mask), patch=page.patch, name="../../etc/x;rm", kind="png")
+    saved = canvas.save(
+        photo={"path": page.path}, mask=pack(page.mask), patch=page.patch, name="../../etc/x;rm", kind="png"
+    )
     assert Path(saved["path"]).name == "xrm_repaired.png"
     empty = canvas.save(photo={"path": page.path}, mask=pack(~page.mask & page.mask), patch="", name="a", kind="png")
     assert np.array_equal(pixels(empty["path"]), pixels(photo))
@@ -279,7 +283,9 @@ def test_masks_grow_shrink_and_are_uploaded(canvas, photo, hole, tmp_path):
     for by in (3, -3, 10**9):
         grown = unpack(canvas.grow_mask(pack(uploaded), **size, by=by)["mask"], uploaded.shape) > 0
         assert np.array_equal(grown, grow(uploaded, min(by, 256)))
-    lines = unpack(canvas.read_lines(file={"path": save(hole, tmp_path / "lines.png")}, **size)["edges"], uploaded.shape)
+    lines = unpack(
+        canvas.read_lines(file={"path": save(hole, tmp_path / "lines.png")}, **size)["edges"], uploaded.shape
+    )
     assert np.array_equal(lines, pixels(hole))
     with pytest.raises(gr.Error, match="The line map is 48x36; the photo is 96x72."):
         canvas.read_lines(file={"path": path}, **size)
@@ -330,10 +336,11 @@ def test_an_object_is_selected_added_and_taken_away(canvas, photo, hole, tmp_pat
     page = Page(canvas, save(photo, tmp_path / "photo.png"), hole)
     window, strokes = [47, 48], np.zeros_like(page.mask)
     strokes[45:52, 47:49] = True
-    for told in ({"points": [window]}, {"box": [38, 36, 58, 62]}, {"scribble": pack(strokes)}):
+    for told in ({"points": [window]}, {"box": [38, 36, 58, 62]}, {"scribble": strokes}):
+        sent = {"scribble": pack(strokes)} if "scribble" in told else told
         for mode in ("replace", "add", "subtract"):
-            expected = pixels(select_object(photo, **told | ({"scribble": strokes} if "scribble" in told else {}), mask=page.mask, mode=mode))
-            selected = canvas.select_object(**page.sent, mask=pack(page.mask), mode=mode, **told)["mask"]
+            expected = pixels(select_object(photo, **told, mask=page.mask, mode=mode))
+            selected = canvas.select_object(**page.sent, mask=pack(page.mask), mode=mode, **sent)["mask"]
             assert np.array_equal(unpack(selected, expected.shape), expected)
     with pytest.raises(gr.Error, match="`points`"):
         canvas.select_object(**page.sent, mask=pack(page.mask), mode="add", points=[[1000, 1000]])

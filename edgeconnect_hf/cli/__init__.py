@@ -142,7 +142,9 @@ def _parser() -> argparse.ArgumentParser:
 
     demo = commands.add_parser("demo", help="start the web demo on this machine")
     demo.set_defaults(run=run_demo)
+    demo.add_argument("--host", default="127.0.0.1", help="address to listen on; 0.0.0.0: all (default: %(default)s)")
     demo.add_argument("--port", type=int, help="default: the first free port from 7860 on")
+    demo.add_argument("--root-path", default="", help="where a reverse proxy serves the page, as /edgeconnect")
     Limits.add_flags(demo)
     _add_model_arguments(demo)
     return parser

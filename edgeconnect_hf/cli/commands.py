@@ -57,5 +57,5 @@ def run_demo(args: argparse.Namespace) -> int:
 
     limits = Limits.from_flags(args)
     pipeline = load_pipeline(args.model, args.device, args.dtype)
-    launch(build_demo(pipeline, limits=limits), host="127.0.0.1", port=args.port)
+    launch(build_demo(pipeline, limits=limits), host=args.host, port=args.port, root_path=args.root_path)
     return 0

@@ -1,4 +1,4 @@
-"""The endpoints for programs: `/generate_edges`, `/complete` and `/inpaint`, as in the pipeline."""
+"""The endpoints for programs, as in the pipeline."""
 
 import functools
 from abc import ABCMeta
@@ -10,12 +10,16 @@ from gradio.component_meta import ComponentMeta
 from PIL import Image
 
 from ..edges import MAX_SIGMA
+from ..extension import SIDES
+from ..proposals import MAX_PROPOSALS
+from ..selection import MODES, select_object
 from ..windows import STRATEGIES
 from .door import JOB
 from .files import Files
 from .jobs import Supervisor
-from .model import Model
+from .model import Model, extend
 from .planes import Bools, Bytes
+from .refusals import as_refusals
 
 
 class _WithoutStub(ComponentMeta):
@@ -39,6 +43,8 @@ class Results(TypedDict, total=False):
 
     repaired: str
     lines: str
+    proposals: list[str]
+    selected: str
 
 
 class Endpoints:
@@ -81,9 +87,56 @@ class Endpoints:
             repaired = self.model.complete(photo, mask, edges, strategy=strategy)
         return {"repaired": self.files.save_png(repaired, "repaired"), "lines": self._save_lines(edges)}
 
-    def _draw(
-        self, photo: Image.Image, mask: Bools, sigma: float, strategy: str, edge_hints: str | None
-    ) -> Bytes:
+    def propose_lines(
+        self, image: str, mask_image: str, sigma: float = 2.0, strategy: str = "auto", seed: int = 0
+    ) -> Results:
+        """Draw the missing lines in four ways: whole line maps to choose from. A seed gives the same ones each time."""
+        mask = self.files.read_mask(mask_image, "mask_image")
+        with self.model.turn(mask, strategy, halves=MAX_PROPOSALS):
+            photo = self.files.read(image, "image")
+            proposed = self.model.propose_edges(photo, mask, seed, sigma=sigma, strategy=strategy)
+        return {"proposals": [self._save_lines(edges) for edges in proposed]}
+
+    def select_object(
+        self,
+        image: str,
+        points: Any = None,
+        box: Any = None,
+        scribble: str | None = None,
+        mask_image: str | None = None,
+        mode: str = "replace",
+    ) -> Results:
+        """The mask of an object, told by points on it, a box around it or a scribble on it; added to another mask or
+        taken from it."""
+        with self.model.gate.turn(1):
+            photo = self.files.read(image, "image")
+            maps = {"scribble": scribble, "mask": mask_image}
+            given = {name: self.files.read(path, name) for name, path in maps.items() if path is not None}
+            with as_refusals():
+                selected = select_object(photo, points=points, box=box, mode=mode, **given)
+        return {"selected": self.files.save_png(selected, "mask")}
+
+    def extend(
+        self,
+        image: str,
+        left: int = 0,
+        right: int = 0,
+        top: int = 0,
+        bottom: int = 0,
+        aspect_ratio: str | None = None,
+        sigma: float = 2.0,
+        strategy: str = "auto",
+    ) -> Results:
+        """Extend the photo outward by pixels, or to an aspect ratio as 3:2. Returns the larger photo and its lines."""
+        with self.model.gate.turn(1):
+            photo, sides = self.files.read(image, "image"), {"left": left, "right": right, "top": top, "bottom": bottom}
+            larger = extend(photo, sides, aspect_ratio or None, self.files.max_pixels)
+        with self.model.turn(larger.mask, strategy, halves=2):
+            edges = self._draw(larger.photo, larger.mask, sigma, strategy, None)
+            repaired = self.model.complete(larger.photo, larger.mask, edges, strategy=strategy)
+        return {"repaired": self.files.save_png(repaired, "extended"), "lines": self._save_lines(edges)}
+
+    def _draw(self, photo: Image.Image, mask: Bools, sigma: float, strategy: str, edge_hints: str | None) -> Bytes:
         hints = {} if edge_hints is None else {"edge_hints": self.files.read(edge_hints, "edge_hints")}
         return self.model.generate_edges(photo, mask, sigma=sigma, strategy=strategy, **hints)
 
@@ -102,12 +155,24 @@ def add_endpoints(endpoints: Endpoints, supervisor: Supervisor) -> None:
         "strategy": gr.Dropdown(STRATEGIES, value="auto", label="where to work"),
         "lines": FileImage(label="lines, white on black, of the photo's size"),
         "repaired": FileImage(label="the repaired photo, PNG"),
+        "proposals": gr.File(file_count="multiple", label="line maps, white on black, of the photo's size"),
+        "seed": gr.Number(0, precision=0, label="of the variations"),
+        "points": gr.JSON(label="pixels on the object, [[x, y], …]"),
+        "box": gr.JSON(label="around the object, [left, top, right, bottom]"),
+        "scribble": FileImage(label="white strokes on the object, on black, of the photo's size"),
+        "mode": gr.Dropdown(MODES, value="replace", label="what happens to mask_image"),
+        "selected": FileImage(label="the mask, white on black"),
+        "aspect_ratio": gr.Textbox(label="width by height, as 3:2, instead of pixels"),
+        **{side: gr.Number(0, precision=0, label=f"pixels to add, {side}") for side in SIDES},
     }
     button = gr.Button()
     for handler, inputs, outputs in (
         (endpoints.generate_edges, "image mask_image sigma strategy edge_hints", "lines"),
         (endpoints.complete, "image mask_image edges strategy", "repaired"),
         (endpoints.inpaint, "image mask_image sigma strategy edge_hints", "repaired lines"),
+        (endpoints.propose_lines, "image mask_image sigma strategy seed", "proposals"),
+        (endpoints.select_object, "image points box scribble mask_image mode", "selected"),
+        (endpoints.extend, "image left right top bottom aspect_ratio sigma strategy", "repaired lines"),
     ):
         button.click(
             supervisor.job(_by_component(handler, components)),

@@ -62,7 +62,9 @@ def build_demo(
     return demo
 
 
-def launch(demo: Door, host: str | None = None, port: int | None = None, block: bool = True, root_path: str = "") -> str:
+def launch(
+    demo: Door, host: str | None = None, port: int | None = None, block: bool = True, root_path: str = ""
+) -> str:
     """Serve the page.
 
     Args:

@@ -1,7 +1,7 @@
 """The page's own calls into Python: admitted, supervised, and answered in words if they fail."""
 
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 import gradio as gr

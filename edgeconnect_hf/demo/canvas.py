@@ -13,15 +13,14 @@ import gradio as gr
 import numpy as np
 from PIL import Image
 
-from ..extension import extend_pictures, find_margins
 from ..holes import grow, tight
-from ..pictures import flatten, read_images, read_map, write_images
+from ..pictures import flatten, read_images, read_map
 from ..proposals import MAX_PROPOSALS
 from ..selection import select_object
 from .calls import Calls
 from .files import Files
 from .jobs import Gate
-from .model import Drawing, Model
+from .model import Drawing, Model, extend
 from .planes import Bools, pack, unpack
 from .refusals import UNEXPECTED, as_refusals, refusal
 
@@ -118,14 +117,10 @@ class Canvas:
 
     def extend(self, photo: Any, **sides: Any) -> dict[str, Any]:
         """A larger photo, and the part of it that is new. `sides` as in `EdgeConnectPipeline.extend`."""
-        with self.gate.turn(1), as_refusals():
-            pictures = read_images(self.files.read(_path(photo), "photo"), "pil")
-            margins = find_margins(pictures[0].size, sides, None)
-            (height, width), (left, right, top, bottom) = pictures[0].size, margins
-            self._size(width + left + right, height + top + bottom)
-            extended, masks = extend_pictures(pictures, [margins])
-            path = self.files.save_png(write_images(extended, "pil")[0], "extended")
-            return {"path": path, "mask": pack(masks[0]), "left": left, "top": top}
+        with self.gate.turn(1):
+            larger = extend(self.files.read(_path(photo), "photo"), sides, None, self.files.max_pixels)
+            path = self.files.save_png(larger.photo, "extended")
+            return {"path": path, "mask": pack(larger.mask), "left": larger.left, "top": larger.top}
 
     def select_object(
         self,
@@ -226,7 +221,8 @@ def add_canvas(canvas: Canvas, calls: Calls, examples: Sequence[tuple[Path, Path
     limits = calls.door.limits
     return gr.HTML(
         html_template=(STATIC / "canvas.html").read_text("utf-8"),
-        js_on_load="import(`${window.gradio_config.root}/canvas/app.js`).then(app => app.start(element, props, server, upload))",
+        js_on_load="import(`${window.gradio_config.root}/canvas/app.js`)"
+        ".then(app => app.start(element, props, server, upload))",
         apply_default_css=False,
         elem_id="canvas",
         server_functions=[calls.serve(handler, replaces) for handler, replaces in handlers],

@@ -19,9 +19,9 @@ from PIL import Image
 
 from ..pictures import read_file, read_map, to_eight_bits, write_file
 from ..pictures.metadata import read_orientation
-from .planes import Bools
 from .jobs import current_job
 from .limits import Limits
+from .planes import Bools
 from .refusals import as_refusals, gone, refusal
 
 # Pillow's formats for photos and drawings. Others are a risk: an EPS file runs Ghostscript.

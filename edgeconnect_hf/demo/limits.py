@@ -2,7 +2,8 @@
 
 import argparse
 import math
-from dataclasses import dataclass, field, fields
+import os
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 
@@ -12,7 +13,10 @@ def _limit(default: float, unit: str, meaning: str) -> Any:
 
 @dataclass(frozen=True)
 class Limits:
-    """Limits of the demo; each is a flag of `edgeconnect demo`, `--max-megapixels` and so on. See docs/security.md.
+    """Limits of the demo. See docs/security.md.
+
+    Each is a flag of `edgeconnect demo`, as `--max-megapixels`, and a variable of the environment, as
+    `EDGECONNECT_MAX_MEGAPIXELS`; the flag counts more.
 
     Raises:
         ValueError: a limit is not above 0 and finite.
@@ -35,19 +39,32 @@ class Limits:
                 raise ValueError(f"`{limit.name}` must be above 0 and finite: got {getattr(self, limit.name)!r}.")
 
     @classmethod
+    def from_environment(cls) -> "Limits":
+        """The limits that the environment sets, and the defaults of the others."""
+        given = {limit.name: os.environ.get(_variable(limit.name)) for limit in fields(cls)}
+        try:
+            return cls(**{name: float(value) for name, value in given.items() if value is not None})
+        except ValueError as error:
+            raise ValueError(f"A limit in the environment, as {_variable('max_megapixels')}: {error}") from None
+
+    @classmethod
     def add_flags(cls, parser: argparse.ArgumentParser) -> None:
         """Add a flag for each limit."""
-        group = parser.add_argument_group("limits, of what one visitor may ask")
+        group = parser.add_argument_group("limits, of what one visitor may ask; also EDGECONNECT_… in the environment")
         for limit in fields(cls):
             group.add_argument(
                 f"--{limit.name.replace('_', '-')}",
                 type=float,
-                default=limit.default,
                 metavar=limit.metadata["unit"],
-                help=f"{limit.metadata['meaning']} (default: %(default)g)",
+                help=f"{limit.metadata['meaning']} (default: {limit.default:g})",
             )
 
     @classmethod
     def from_flags(cls, args: argparse.Namespace) -> "Limits":
-        """The limits that were given on the command line."""
-        return cls(**{limit.name: getattr(args, limit.name) for limit in fields(cls)})
+        """The limits of the command line; those it leaves out are the environment's."""
+        given = {limit.name: getattr(args, limit.name) for limit in fields(cls)}
+        return replace(cls.from_environment(), **{name: value for name, value in given.items() if value is not None})
+
+
+def _variable(name: str) -> str:
+    return f"EDGECONNECT_{name.upper()}"

@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 
+from ..extension import extend_pictures, find_margins
+from ..pictures import read_images, write_images
 from ..pipeline import EdgeConnectPipeline
 from ..proposals import MAX_PROPOSALS
 from ..session import EditSession
@@ -23,6 +25,37 @@ from .refusals import as_refusals, refusal
 
 _TRIAL_SIDE = 256  # pixels of the square on which the speed is measured
 _MAX_OPEN = 4  # photos that stay open between two strokes; the least recently used goes first
+
+
+class Extended(NamedTuple):
+    """A larger photo with the old one in it.
+
+    Args:
+        photo (`PIL.Image.Image`): the larger one.
+        mask (`np.ndarray`): `[H,W]` bool, True where it is new.
+        left, top (`int`): where the old one begins.
+    """
+
+    photo: Image.Image
+    mask: Bools
+    left: int
+    top: int
+
+
+def extend(photo: Image.Image, sides: dict[str, Any], aspect_ratio: Any, max_pixels: float) -> Extended:
+    """Add an empty margin to a photo. Arguments as in `EdgeConnectPipeline.extend`.
+
+    Raises:
+        gr.Error: the photo would be too large, or an argument is not as expected.
+    """
+    with as_refusals():
+        pictures = read_images(photo, "pil")
+        (height, width), margins = pictures[0].size, find_margins(pictures[0].size, sides, aspect_ratio)
+        left, right, top, bottom = margins
+        if (width + left + right) * (height + top + bottom) > max_pixels:
+            raise refusal(f"The extended photo would be too large: up to {max_pixels / 1e6:g} megapixels are accepted.")
+        extended, masks = extend_pictures(pictures, [margins])
+        return Extended(write_images(extended, "pil")[0], masks[0], left, top)
 
 
 @dataclass
@@ -62,7 +95,7 @@ class _Open:
     edges: Bytes | None = None
 
     def draw(self, drawing: Drawing) -> Bytes:
-        """The line map `[H,W]`: the edge generator's lines in the hole or those kept, with what was drawn and erased."""
+        """The line map `[H,W]`: the edge generator's or those kept, with what was drawn and erased."""
         hints = drawing.hints(self.mask)
         if self.edges is None or (drawing.kept is None and not np.array_equal(hints, self.hints)):
             self.edges, self.hints = np.asarray(self.session.generate_edges(edge_hints=hints)[0]), hints
@@ -111,12 +144,19 @@ class Model:
     def generate_edges(self, photo: Image.Image, mask: Bools, **options: Any) -> Bytes:
         """`EdgeConnectPipeline.generate_edges` for one photo: `[H,W]` uint8, 255 on a line."""
         with as_refusals():
-            return np.asarray(self._call("generate_edges", (photo, mask), options))
+            return np.asarray(self._call("generate_edges", (photo, mask), options)[0])
+
+    def propose_edges(self, photo: Image.Image, mask: Bools, seed: int, **options: Any) -> list[Bytes]:
+        """Several line maps, as `generate_edges`; a seed gives the same ones each time."""
+        with as_refusals():
+            random = torch.Generator().manual_seed(int(seed))
+            options |= {"num_proposals": MAX_PROPOSALS, "generator": random}
+            return [np.asarray(edges) for (edges,) in self._call("generate_edges", (photo, mask), options)]
 
     def complete(self, photo: Image.Image, mask: Any, edges: Any, **options: Any) -> Image.Image:
         """`EdgeConnectPipeline.complete` for one photo."""
         with as_refusals():
-            return self._call("complete", (photo, mask, edges), options)
+            return self._call("complete", (photo, mask, edges), options)[0]
 
     def edit(
         self, path: str, read: Callable[[], Image.Image], mask: Bools, drawing: Drawing, **settings: Any
@@ -164,7 +204,7 @@ class Model:
 
     def _call_pipeline(self, method: str, pictures: tuple[Any, ...], options: dict[str, Any]) -> Any:
         with _stoppable(self.pipeline):
-            return getattr(self.pipeline, method)(*pictures, **options)[0]
+            return getattr(self.pipeline, method)(*pictures, **options)
 
     def _edit_photo(
         self, path: str, read: Callable[[], Image.Image], mask: Bools, drawing: Drawing, settings: dict[str, Any]

@@ -25,7 +25,9 @@ class GoneError(gr.Error):
 
 def gone(name: str) -> GoneError:
     """The one answer for every file that a visitor may not name: absent, somebody else's, or no file at all."""
-    return GoneError(f"The {name} is not available. It may have been deleted: please upload it again.", print_exception=False)
+    return GoneError(
+        f"The {name} is not available. It may have been deleted: please upload it again.", print_exception=False
+    )
 
 
 @contextmanager
