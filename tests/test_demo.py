@@ -324,7 +324,7 @@ def test_masks_are_uploaded_and_changed_and_the_result_is_kept(open_page, files,
     for button, expected in zip(("grow", "invert"), steps[1:], strict=True):
         page.locator(f"[data-do={button}]").click()
         page.wait_for_function(
-            "count => document.querySelector('.ec').app.work.mask.reduce((sum, value) => sum + value / 255, 0) === count",
+            "n => document.querySelector('.ec').app.work.mask.reduce((sum, value) => sum + value / 255, 0) === n",
             arg=int(expected.sum()),
         )
         assert np.array_equal(plane(page, "mask") > 0, expected)

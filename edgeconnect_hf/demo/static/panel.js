@@ -117,7 +117,7 @@ export class Panel {
   take(tool, width) {
     this.tool = tool;
     for (const button of this.root.querySelectorAll("[data-tool]")) button.setAttribute("aria-pressed", String(button.getAttribute("data-tool") === tool.id));
-    this.root.dataset.tool = tool.id;
+    this.root.dataset.taken = tool.id;
     this.#find(".ec-size").hidden = !tool.size;
     this.#find(".ec-size-of").textContent = tool.name.toLowerCase();
     this.#find(".ec-select").hidden = tool.id !== "select";
