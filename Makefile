@@ -37,6 +37,13 @@ quality: $(VENV)/.edgeconnect-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy edgeconnect_hf training space benchmarks
+	@if command -v npm >/dev/null; then $(MAKE) --no-print-directory node_modules && npm run --silent check; \
+		else echo "No npm: the demo's JavaScript is not checked."; fi
+
+# What checks the demo's JavaScript, and axe-core for its tests. Nothing of it is shipped.
+node_modules: package.json
+	npm install --no-package-lock --no-audit --no-fund --silent
+	@touch node_modules
 
 format: $(VENV)/.edgeconnect-dev
 	$(BIN)/ruff check --fix .

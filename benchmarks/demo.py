@@ -1,13 +1,14 @@
 """Cost of the demo: time of the example photos, time of eight calls at once, memory over fifty calls.
 
-    python benchmarks/demo.py [--screenshot docs/demo.png]
+    python benchmarks/demo.py [--screenshot docs/demo.png] [--animation docs/demo.webp]
 
 Starts the server in this process and calls its API: upload, repair, download. If Chromium is installed, it also clicks
-each example on the page, in a new window, and waits for both images of the slider. `--screenshot` takes the README's
-image instead: an example with its result and a line drawn.
+each example on the page, in a new window, and waits for the result on the canvas. `--screenshot` and `--animation` take
+the README's images instead: an example with its result and a line drawn.
 """
 
 import argparse
+import io
 import shutil
 import statistics
 import time
@@ -22,72 +23,91 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from edgeconnect_hf import EdgeConnectPipeline
 from edgeconnect_hf.demo import EXAMPLES, build_demo, launch
 
+_LINE = ((0.43, 0.52), (0.57, 0.52))  # in shares of the photo's width and height
+
 
 def resident_megabytes() -> float:
     return psutil.Process().memory_info().rss / 2**20
 
 
-def drag(page: Page, selector: str, start: tuple[float, float], end: tuple[float, float]) -> None:
-    """Drags the mouse between two points, given as shares of the element's width and height."""
-    element = page.locator(selector).last
-    element.scroll_into_view_if_needed()
-    box = element.bounding_box()
-    if box is None:
-        raise RuntimeError(f"{selector!r} is not visible.")
-    points = [(box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in (start, end)]
-    page.mouse.move(*points[0])
-    page.mouse.down()
-    page.mouse.move(*points[1], steps=10)
-    page.mouse.up()
-
-
-def click_example(browser: Browser, url: str, number: int, screenshot: Path | None = None) -> float:
-    """Seconds from the click on an example to both images of the slider."""
-    page = browser.new_page(viewport={"width": 1280, "height": 900})
+def open_page(browser: Browser, url: str) -> Page:
+    page = browser.new_page(viewport={"width": 1280, "height": 760})
     page.goto(url)
-    example = page.locator("#examples button").nth(number)
-    example.wait_for()
-    page.wait_for_timeout(1000)  # until the page has settled
+    page.wait_for_function("() => document.querySelector('.ec')?.app")
+    return page
+
+
+def wait_for_result(page: Page) -> None:
+    page.wait_for_function("() => document.querySelector('.ec-status').textContent.startsWith('Repaired in')")
+
+
+def click_example(page: Page, number: int) -> float:
+    """Seconds from the click on an example to the result on the canvas."""
     start = time.perf_counter()
-    example.click()
-    page.wait_for_function(
-        "() => {const images = [...document.querySelectorAll('#slider img')];"
-        "return images.length > 1 && images.every(image => image.complete && image.naturalWidth)}"
-    )
-    seconds = time.perf_counter() - start
+    page.locator(".ec-examples button").nth(number).click()
+    wait_for_result(page)
+    return time.perf_counter() - start
+
+
+def take_images(page: Page, screenshot: Path | None, animation: Path | None) -> None:
+    """The page with an example: opened, repaired, with its lines, with a line drawn, with its result."""
+    frames = []
+
+    def shoot(*_: object) -> None:
+        with Image.open(io.BytesIO(page.screenshot())) as image:
+            frames.append(
+                image.convert("RGB").resize((960, image.height * 960 // image.width), Image.Resampling.LANCZOS)
+            )
+
+    shoot()
+    click_example(page, 0)
+    page.wait_for_timeout(300)
+    shoot()
+    page.locator("button[data-tool=line]").click()
+    page.wait_for_timeout(300)
+    shoot()
+    page.evaluate("document.querySelector('.ec-status').textContent = ''")
+    box = page.locator(".ec-photo").bounding_box()
+    if box is None:
+        raise RuntimeError("The photo is not visible.")
+    start, end = ((box["x"] + x * box["width"], box["y"] + y * box["height"]) for x, y in _LINE)
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end, steps=10)
+    page.mouse.up()
+    wait_for_result(page)
+    page.wait_for_timeout(300)
+    shoot()
     if screenshot:
-        page.wait_for_timeout(4000)  # until both editors show their images
-        drag(page, "#lines canvas", (0.25, 0.52), (0.5, 0.52))
-        drag(page, "#slider", (0.5, 0.5), (0.3, 0.5))
-        page.mouse.move(0, 0)
-        page.wait_for_timeout(1000)
-        page.screenshot(path=screenshot, full_page=True)
-        with Image.open(screenshot) as image:
-            smaller = image.convert("RGB").resize((960, image.height * 960 // image.width), Image.Resampling.LANCZOS)
-        smaller.save(screenshot, optimize=True)
-    page.close()
-    return seconds
+        frames[-1].save(screenshot, optimize=True)
+    page.locator("button[data-tool=hand]").click()
+    page.wait_for_timeout(300)
+    shoot()
+    if animation:
+        frames[0].save(animation, save_all=True, append_images=frames[1:], duration=1500, loop=0, quality=80)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--screenshot", type=Path, metavar="PNG", help="take this screenshot, measure nothing")
-    screenshot = parser.parse_args().screenshot
+    parser.add_argument("--animation", type=Path, metavar="WEBP", help="make this animated picture, measure nothing")
+    args = parser.parse_args()
+    wants_images = args.screenshot or args.animation
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 
     url = launch(build_demo(EdgeConnectPipeline.from_pretrained()), host="127.0.0.1", block=False)
     names = [path.stem for path in sorted(EXAMPLES.glob("*.jpg"))]
-    if screenshot and not chromium:
-        raise SystemExit("`--screenshot` needs Chromium.")
+    if wants_images and not chromium:
+        raise SystemExit("`--screenshot` and `--animation` need Chromium.")
     if chromium:
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-            if screenshot:
-                click_example(browser, url, 0, screenshot)
+            if wants_images:
+                take_images(open_page(browser, url), args.screenshot, args.animation)
                 return
             print("| example | from click to picture, median of 3 |\n| --- | --- |")
             for number, name in enumerate(names):
-                seconds = statistics.median(click_example(browser, url, number) for _ in range(3))
+                seconds = statistics.median(click_example(open_page(browser, url), number) for _ in range(3))
                 print(f"| {name} | {seconds:.2f} s |")
             print()
     client = Client(url, verbose=False)

@@ -19,9 +19,9 @@ from huggingface_hub.errors import HFValidationError
 SPACE = Path(__file__).parent
 ROOT = SPACE.parent
 
-# The package's code, examples and bundled models. Whatever else lies there stays at home.
+# The package's code, page, examples and bundled models. Whatever else lies there stays at home.
 _PACKAGED = (
-    r"(\w+/)*\w+\.py|py\.typed|examples/[\w-]+\.(jpg|png)"
+    r"(\w+/)*\w+\.py|py\.typed|examples/[\w-]+\.(jpg|png)|demo/static/\w+\.(js|css|html)"
     r"|checkpoints/([\w-]+/){1,2}\w[\w.-]*\.(json|safetensors|md|jpg)"
 )
 

@@ -41,7 +41,7 @@ class Slow(EdgeConnectPipeline):
     def open(self, *arguments, **options):
         session = super().open(*arguments, **options)
         complete = session.complete
-        session.complete = lambda *edges: self.wait() or complete(*edges)
+        session.complete = lambda *given: self.wait() or complete(*given)
         return session
 
     def wait(self) -> None:

@@ -53,9 +53,9 @@ class Recorded(EdgeConnectPipeline):
         session = super().open(image, mask_image, *arguments, **options)
         mask, complete = np.asarray(mask_image) > 0, session.complete
 
-        def note(edges=None):
+        def note(edges=None, *colours):
             self.mask, self.edges = mask, np.asarray(edges)
-            return complete(edges)
+            return complete(edges, *colours)
 
         session.complete = note
         return session
@@ -362,8 +362,8 @@ def test_select_an_object_pick_an_idea_lay_a_colour_extend(open_page, files, pip
     page.locator("[data-do=ideas]").click()
     repair_after(page, lambda page: page.locator(".ec-ideas button").nth(1).click())
     random = torch.Generator().manual_seed(0)
-    _, (other,), *_ = tiny_pipeline.generate_edges(photo, mask, num_proposals=4, generator=random)
-    assert np.array_equal(plane(page, "edges"), np.asarray(other))
+    (first,), (other,), *_ = tiny_pipeline.generate_edges(photo, mask, num_proposals=4, generator=random)
+    assert np.array_equal(plane(page, "edges"), np.where(mask, np.asarray(other), np.asarray(first)))
     assert page.locator("[data-set=draws][value=mine]").is_checked()
 
     page.locator("[data-set=colour]").fill("#10ff20")
@@ -475,7 +475,7 @@ def test_the_keyboard_alone_repairs_a_photo(open_page, files):
     page.keyboard.press("i")
     repair_after(page, drag, *["ArrowLeft"] * 5, "ArrowUp")
     line = plane(page, "touched") == 1
-    assert 40 < line.any(axis=0).sum() < 80
+    assert 30 < line.any(axis=0).sum() < 80
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
     assert not plane(page, "mask").any()

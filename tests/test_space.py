@@ -90,6 +90,8 @@ def test_the_uploaded_space_runs_by_itself(deploy, hub, tmp_path):
     assert header["thumbnail"] == f"{hub.url}/spaces/tester/edges/resolve/main/thumbnail.png"
     assert 'Client("tester/edges")' in (folder / "README.md").read_text()
     assert not list(folder.rglob("__pycache__"))
+    parts = {path.name for path in (ROOT / "edgeconnect_hf" / "demo" / "static").iterdir()}
+    assert {path.name for path in (folder / "edgeconnect_hf" / "demo" / "static").iterdir()} == parts
 
     # -P: nothing of the checkout is on the path, the package is the uploaded one.
     environment = {**os.environ, "PYTHONPATH": str(folder)}

@@ -1,5 +1,6 @@
 """The demo put together: building the page, serving it. Needs the extra `demo`."""
 
+import threading
 from pathlib import Path
 
 import gradio as gr
@@ -51,13 +52,14 @@ def build_demo(
         delete_cache=(min(600, file_age), file_age),
         fill_width=True,
     )
-    demo.parts = {f"/canvas/{path.name}": path for path in (*STATIC.iterdir(), *sum(pairs, ()))}
+    demo.parts = {f"/canvas/{path.name}": path for path in (*STATIC.glob("*.*"), *sum(pairs, ()))}
     supervisor = Supervisor(limits, gate, demo.identify)
     with demo:
         with gr.Column(visible=False):  # first, so that its endpoints have the plain names
             add_endpoints(Endpoints(next(iter(models.values())), files), supervisor)
             gr.State()  # has the page send a heartbeat, which tells when it is closed
         add_canvas(Canvas(models, files, gate), Calls(demo, supervisor), pairs)
+    demo.models = list(models.values())
     demo.queue(max_size=int(limits.max_waiting), default_concurrency_limit=4, api_open=False)
     return demo
 
@@ -77,6 +79,8 @@ def launch(
     Returns:
         The page's address.
     """
+    for model in demo.models:
+        threading.Thread(target=model.warm_up, name="warm-up", daemon=True).start()
     _, url, _ = demo.launch(
         server_name=host,
         server_port=port,

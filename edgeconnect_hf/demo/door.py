@@ -94,6 +94,7 @@ class Door(gr.Blocks):
         self.limits, self.files, self.gate = limits, files, gate
         self.listeners = Listeners()
         self.admitted: dict[Job, str | None] = {}  # the page's own calls, with the visitors' public addresses
+        self.models: list[Any] = []
         self.parts: dict[str, Path] = {}  # of the page, by their routes
         files.demo = self
 

@@ -1,5 +1,6 @@
 """A pipeline as the demo runs it: in turn, within the time limits, with its errors shown to the visitor."""
 
+import contextlib
 import importlib.util
 import threading
 import time
@@ -8,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import gradio as gr
 import numpy as np
 import torch
 from PIL import Image
@@ -119,6 +121,12 @@ class Model:
         self._call = _on_gpu(self._call_pipeline, limits.time_limit)
         self._edit = _on_gpu(self._edit_photo, limits.time_limit)
         self._propose = _on_gpu(self._propose_lines, limits.time_limit)
+
+    def warm_up(self) -> None:
+        """Measure the speed before the first visitor comes. A GPU that is lent for single calls is not asked for it."""
+        if self._call == self._call_pipeline:
+            with contextlib.suppress(gr.Error):
+                self._measure()
 
     @contextmanager
     def turn(self, mask: Bools, strategy: str, halves: int = 1) -> Iterator[None]:

@@ -27,11 +27,9 @@ export async function readPhoto(blob, name) {
 /** Have the server check a photo. @param {Server} server @param {Photo | null} shown @param {Blob} blob @param {string} name @returns {Promise<Photo>} as the server sees it */
 export async function checkPhoto(server, shown, blob, name) {
   const path = await server.upload(blob, name);
+  if (shown) shown.path = path;
   const { width, height, shown: copy } = await server.ask("open_photo", { photo: { path } });
-  if (shown && !copy && shown.width === width && shown.height === height) {
-    shown.path = path;
-    return shown;
-  }
+  if (shown && !copy && shown.width === width && shown.height === height) return shown;
   if (!copy) throw new Refusal("This browser shows the photo otherwise than the server. Please save it as PNG, and open that.");
   const seen = await readPhoto(await (await fetch(fileUrl(copy))).blob(), name);
   if (!seen) throw new Refusal("This photo could not be shown.");
