@@ -393,6 +393,24 @@ def test_an_example_is_repaired_at_once(open_page, pipeline):
 
 
 @needs_chromium
+@pytest.mark.parametrize("way", ["drop", "paste"])
+def test_a_photo_is_dropped_or_pasted(open_page, files, way):
+    page = open_page()
+    page.evaluate(
+        """([way, text]) => {
+          const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0)), data = new DataTransfer();
+          data.items.add(new File([bytes], 'photo.png', {type: 'image/png'}));
+          const event = way === 'drop' ? new DragEvent('drop', {dataTransfer: data, cancelable: true})
+            : new ClipboardEvent('paste', {clipboardData: data, cancelable: true});
+          dispatchEvent(event);
+        }""",
+        [way, base64.b64encode((files / "photo.png").read_bytes()).decode()],
+    )
+    wait_for_status(page, "The photo is open")
+    assert plane(page, "mask").shape == (HEIGHT, WIDTH)
+
+
+@needs_chromium
 def test_errors_are_shown_in_words_and_a_deleted_photo_is_sent_again(open_page, files, demo):
     page = open_page()
     with page.expect_file_chooser() as chooser:

@@ -1,22 +1,23 @@
 /** The page put together: `start` is called by the component, once it stands. */
 
-import { checkPhoto, download, drawPlane, readDrawing, readPhoto, readProject, saveProject, saveResult, stem } from "./files.js";
+import { extend, grow, keepResult, propose, select } from "./asking.js";
+import { download, drawPlane, saveProject, saveResult, stem } from "./files.js";
 import { Keys } from "./keys.js";
 import { Layers } from "./layers.js";
-import { fromWire, pack, toWire, unpack } from "./planes.js";
+import { open, openDrawing, openExample, restore } from "./opening.js";
 import { Pointer } from "./pointer.js";
 import { Repairs } from "./repairs.js";
-import { fileUrl, Refusal, Server } from "./server.js";
+import { Refusal, Server } from "./server.js";
 import { forget, keep, recall } from "./store.js";
-import { begin, told, TOOLS } from "./tools.js";
+import { begin, TOOLS } from "./tools.js";
 import { View } from "./view.js";
-import { patchUrl, Work } from "./work.js";
+import { Work } from "./work.js";
 import { Panel } from "./panel.js";
 
 /** @typedef {import("./shapes.js").Point} Point @typedef {import("./work.js").State} State */
 /** @typedef {{models: string[], examples: string[][], max_megapixels: number, max_megabytes: number}} Props of the component */
 
-class App {
+export class App {
   /** @param {HTMLElement} root @param {Props} props @param {import("./server.js").Functions} functions @param {import("./server.js").Upload} upload */
   constructor(root, props, functions, upload) {
     const find = (/** @type {string} */ selector) => /** @type {HTMLElement} */ (root.querySelector(selector));
@@ -38,7 +39,11 @@ class App {
       cancel: () => { this.work.rollBack(); this.panel.outline([]); this.refresh(); },
       hover: (point) => this.panel.showBrush(point),
     });
-    new Keys(root, this.frame, this.pointer, this.view, { act: (name) => this.act(name), take: (tool) => this.take(tool), before: (isHeld) => this.panel.showBefore(isHeld) });
+    new Keys(root, this.frame, this.pointer, this.view, {
+      act: (name) => this.act(name),
+      take: (tool) => this.take(tool),
+      before: (isHeld) => this.panel.showBefore(isHeld),
+    });
     this.number = 0; // of what is asked of the server beside repairs
     this.take("brush");
     this.refresh();
@@ -54,7 +59,7 @@ class App {
     const [file] = data?.files ?? [];
     if (!file) return;
     event.preventDefault();
-    this.try(() => this.open(file));
+    this.try(() => open(this, file));
   }
 
   /** @param {() => Promise<unknown> | unknown} act whose refusals are shown */
@@ -77,8 +82,8 @@ class App {
   /** @param {string} name of a button */
   act(name) {
     const acts = /** @type {Record<string, () => unknown>} */ ({
-      open: async () => this.open(await this.panel.chooseFile("image/*,.zip")),
-      restore: () => this.restore(),
+      open: async () => open(this, await this.panel.chooseFile("image/*,.zip")),
+      restore: () => restore(this),
       forget: () => { forget(); this.panel.offerRestore(null); },
       undo: () => this.step(-1),
       redo: () => this.step(1),
@@ -92,27 +97,27 @@ class App {
       smaller: () => this.panel.resize(1 / 1.25),
       larger: () => this.panel.resize(1.25),
       repair: () => this.repair(),
-      keep: () => this.keepResult(),
-      grow: () => this.grow(1),
-      shrink: () => this.grow(-1),
+      keep: () => keepResult(this),
+      grow: () => grow(this, 1),
+      shrink: () => grow(this, -1),
       invert: () => this.edit("mask", (value) => 255 - value, "The hole is inverted."),
       clear: () => this.edit("mask", () => 0, "The hole is cleared."),
       "clear-lines": () => this.clearLines(),
       "clear-colours": () => { this.work.colours = null; this.work.changed.add("colours"); this.done("colour"); },
-      ideas: () => this.propose(),
-      extend: () => this.extend(),
-      "upload-mask": () => this.readDrawing("mask"),
-      "upload-lines": () => this.readDrawing("edges"),
+      ideas: () => propose(this),
+      extend: () => extend(this),
+      "upload-mask": () => openDrawing(this, "mask"),
+      "upload-lines": () => openDrawing(this, "edges"),
       "save-png": () => this.save(() => saveResult(this.server, this.work, "png")),
       "save-jpeg": () => this.save(() => saveResult(this.server, this.work, "jpeg")),
-      "save-mask": () => this.save(async () => download(await drawPlane(this.work, "mask"), `${this.stem}_mask.png`)),
-      "save-lines": () => this.save(async () => download(await drawPlane(this.work, "edges"), `${this.stem}_lines.png`)),
+      "save-mask": () => this.save(async () => download(await drawPlane(this.work, "mask"), `${stem(this.work.photo?.name ?? "photo")}_mask.png`)),
+      "save-lines": () => this.save(async () => download(await drawPlane(this.work, "edges"), `${stem(this.work.photo?.name ?? "photo")}_lines.png`)),
       "save-project": () => this.save(() => saveProject(this.work, this.panel.settings)),
       "lines-shown": () => this.refresh(),
       "settings-changed": () => { if (this.work.photo && this.work.hasHole) this.settle(); },
     });
     if (name.startsWith("result-")) return this.try(() => this.goBackTo(Number(name.slice(7))));
-    if (name.startsWith("example-")) return this.try(() => this.openExample(name.slice(8)));
+    if (name.startsWith("example-")) return this.try(() => openExample(this, name.slice(8)));
     if (acts[name]) this.try(acts[name]);
   }
 
@@ -134,7 +139,7 @@ class App {
       size: () => this.panel.size, colour: () => this.panel.colour,
       outline: (points, isClosed) => this.panel.outline(points, isClosed),
       done: (label) => this.done(label),
-      select: (points, more) => this.select(points, more),
+      select: (points, more) => select(this, points, more),
       pan: (from, to) => this.view.pan((to.x - from.x) * this.view.scale, (to.y - from.y) * this.view.scale),
     }, point, keys);
   }
@@ -185,7 +190,11 @@ class App {
     this.done("clear-lines");
   }
 
-  /** Ask the server for something that changes the work, unless a person changes it first. @template T @param {() => Promise<T>} ask @param {(answer: T) => void} use */
+  /**
+   * Ask the server for something that changes the work, unless a person changes it first.
+   *
+   * @template T @param {() => Promise<T>} ask @param {(answer: T) => void} use
+   */
   async change(ask, use) {
     this.repairs.drop();
     const number = ++this.number;
@@ -198,157 +207,12 @@ class App {
     }
   }
 
-  /** @param {1 | -1} sign */
-  grow(sign) {
-    const { width, height } = this.work, mask = toWire(this.work.state.mask), by = sign * this.panel.by;
-    return this.change(() => this.server.ask("grow_mask", { mask, width, height, by }), (answer) => {
-      unpack(fromWire(answer.mask), this.work.mask);
-      this.work.changed.add("mask");
-      this.done("grow");
-    });
-  }
-
-  /** Other ideas for the lines in the hole, as thumbnails; the one that is picked is a person's from then on. */
-  propose() {
-    const { photo, width, height } = this.work, { mask, touched } = this.work.state, { sigma, model } = this.panel.settings;
-    if (!photo || !this.work.hasHole) throw new Refusal("Paint over something in the photo first.");
-    return this.change(
-      () => this.server.askAbout("propose_lines", photo, { width, height, mask: toWire(mask), touched: toWire(touched), sigma, model }),
-      (answer) => this.panel.showIdeas(answer.ideas.map(fromWire), this.work, (/** @type {import("./planes.js").Packed} */ edges) => {
-        this.repairs.drop();
-        this.panel.keepLines();
-        unpack(edges, this.work.edges);
-        this.work.changed.add("edges");
-        this.done("idea");
-      }),
-    );
-  }
-
-  extend() {
-    const { photo } = this.work, margins = this.panel.margins;
-    if (!photo) return;
-    return this.change(async () => {
-      const { path, mask, left, top } = await this.server.askAbout("extend", photo, margins);
-      const seen = await readPhoto(await (await fetch(fileUrl(path))).blob(), photo.name);
-      if (!seen) throw new Refusal("The extended photo could not be shown.");
-      return { photo: { ...seen, path }, mask: fromWire(mask), left, top };
-    }, (extended) => {
-      this.work.extend(extended.photo, extended.mask, extended.left, extended.top);
-      this.settle("extend");
-      this.view.fit();
-    });
-  }
-
-  /** A click tells an object, a box around it, or a scribble on it. @param {Point[]} points @param {import("./tools.js").Keys} keys */
-  select(points, { isAlt }) {
-    const { photo, width, height } = this.work, mask = toWire(this.work.state.mask);
-    if (!photo) return;
-    const mode = isAlt ? "subtract" : this.panel.selects;
-    return this.try(() => this.change(
-      () => this.server.askAbout("select_object", photo, { width, height, mask, mode, ...told(points, width, height, 4 / this.view.scale) }),
-      (answer) => {
-        unpack(fromWire(answer.mask), this.work.mask);
-        this.work.changed.add("mask");
-        this.done("select");
-      },
-    ));
-  }
-
-  // Files
-
-  get stem() {
-    return stem(this.work.photo?.name ?? "photo");
-  }
-
-  /** @param {Blob | null} blob @param {string} [name] @param {(photo: import("./work.js").Photo) => Promise<State>} [complete] @returns {Promise<void>} */
-  async open(blob, name = blob instanceof File ? blob.name : "photo", complete) {
-    if (!blob) return;
-    if (name.endsWith(".zip")) {
-      const project = await readProject(blob);
-      this.panel.setSettings(project.settings);
-      return this.open(project.photo, project.name, project.complete);
-    }
-    if (!this.work.isSaved && !confirm("The photo that is open has changes that you have not saved. Open another one?")) return;
-    this.repairs.drop();
-    const number = ++this.number, seen = await readPhoto(blob, name);
-    if (seen && seen.width * seen.height > this.props.max_megapixels * 1e6) throw new Refusal(`This photo is ${seen.width}x${seen.height}. Up to ${this.props.max_megapixels} megapixels can be repaired; please make it smaller.`);
-    if (number !== this.number) return;
-    const show = (/** @type {import("./work.js").Photo} */ photo) => { this.work.open(photo); this.panel.opened(photo); this.refresh(); this.view.fit(); };
-    if (seen) show(seen);
-    try {
-      const photo = await checkPhoto(this.server, seen, blob, name);
-      if (number !== this.number && this.work.photo !== seen) return;
-      if (photo !== seen) show(photo);
-      if (complete) {
-        const state = await complete(photo);
-        this.work.restore(state);
-        this.work.history.start(state);
-        this.refresh();
-      }
-      this.panel.say("The photo is open. Paint over what should go.");
-    } catch (error) {
-      if (this.work.photo === seen) this.panel.closed();
-      throw error;
-    }
-  }
-
-  /** @param {string} name of its photo */
-  async openExample(name) {
-    const [photo, mask] = await Promise.all([name, name.replace(".jpg", "_mask.png")].map(async (each) => {
-      return new File([await (await fetch(new URL(each, import.meta.url))).blob()], each);
-    }));
-    await this.open(photo);
-    await this.change(() => readDrawing(this.server, this.work, mask, "mask"), () => this.done("mask"));
-  }
-
-  async restore() {
-    const state = await recall();
-    if (!state) return;
-    const photo = { ...state.photo, url: URL.createObjectURL(state.photo.blob) };
-    const seen = await readPhoto(state.photo.blob, photo.name);
-    if (!seen || seen.width !== photo.width) photo.url = (await checkPhoto(this.server, seen, photo.blob, photo.name)).url;
-    const result = state.result && { ...state.result, url: patchUrl(state.result.patch) };
-    this.work.open(photo);
-    this.work.restore({ ...state, photo, result });
-    this.work.history.start({ ...state, photo, result });
-    if (result) this.work.results = [this.work.state];
-    this.panel.opened(photo);
-    this.refresh();
-    this.panel.say("Your last photo is open again.");
-  }
-
-  /** @param {"mask" | "edges"} plane */
-  async readDrawing(plane) {
-    const file = await this.panel.chooseFile("image/*");
-    if (!file) return;
-    if (plane === "edges") this.panel.keepLines();
-    return this.change(() => readDrawing(this.server, this.work, file, plane), () => this.done(plane));
-  }
-
   /** @param {() => Promise<unknown>} write */
   async save(write) {
     this.panel.closeMenus();
     await write();
     this.work.isSaved = true;
     this.panel.say("Saved.");
-  }
-
-  /** The result becomes the photo, with no hole in it. */
-  async keepResult() {
-    const { photo, result } = this.work.state;
-    if (!result) throw new Refusal("There is no result yet.");
-    return this.change(async () => {
-      const { path } = await this.server.askAbout("save", photo, { mask: toWire(result.mask), patch: result.patch, name: photo.name, kind: "png" });
-      const seen = await readPhoto(await (await fetch(fileUrl(path))).blob(), photo.name);
-      if (!seen) throw new Refusal("The result could not be opened.");
-      return { ...seen, path };
-    }, (kept) => {
-      const empty = pack(new Uint8Array(this.work.mask.length));
-      this.work.commit({ photo: kept, mask: empty, edges: empty, touched: empty, colours: null });
-      this.work.restore(this.work.state);
-      this.refresh();
-      this.panel.say("The result is the photo now. Paint over what else should go.");
-    });
   }
 
   /** @param {number} place in the strip */

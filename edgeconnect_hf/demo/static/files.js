@@ -12,7 +12,11 @@ import { unzip, zip } from "./zip.js";
 
 const PROJECT = "project.json";
 
-/** What is shown at once, before the server has looked at it. @param {Blob} blob @param {string} name @returns {Promise<Photo | null>} null: the browser cannot read it */
+/**
+ * What is shown at once, before the server has looked at it.
+ *
+ * @param {Blob} blob @param {string} name @returns {Promise<Photo | null>} null: the browser cannot read it
+ */
 export async function readPhoto(blob, name) {
   const image = new Image();
   image.src = URL.createObjectURL(blob);
@@ -21,10 +25,16 @@ export async function readPhoto(blob, name) {
   } catch {
     return null;
   }
-  return { id: crypto.randomUUID?.() ?? `${Math.random()}`, blob, name, path: null, url: image.src, width: image.naturalWidth, height: image.naturalHeight };
+  const { src: url, naturalWidth: width, naturalHeight: height } = image;
+  return { id: `${Date.now()}-${Math.random()}`, blob, name, path: null, url, width, height };
 }
 
-/** Have the server check a photo. @param {Server} server @param {Photo | null} shown @param {Blob} blob @param {string} name @returns {Promise<Photo>} as the server sees it */
+/**
+ * Have the server check a photo.
+ *
+ * @param {Server} server @param {Photo | null} shown @param {Blob} blob @param {string} name
+ * @returns {Promise<Photo>} as the server sees it
+ */
 export async function checkPhoto(server, shown, blob, name) {
   const path = await server.upload(blob, name);
   if (shown) shown.path = path;
@@ -70,7 +80,9 @@ export async function saveProject(work, settings) {
 /** @param {Blob} file @returns {Promise<{photo: Blob, name: string, settings: object, complete: (photo: Photo) => Promise<State>}>} */
 export async function readProject(file) {
   const entries = await unzip(file).catch(() => /** @type {Record<string, Blob>} */ ({}));
-  if (!entries.photo || !entries[PROJECT] || !entries["mask.png"] || !entries["lines.png"]) throw new Refusal("This is no project of this page. Please choose one that was saved here, or a photo.");
+  if (!entries.photo || !entries[PROJECT] || !entries["mask.png"] || !entries["lines.png"]) {
+    throw new Refusal("This is no project of this page. Please choose one that was saved here, or a photo.");
+  }
   const { name, settings, state } = JSON.parse(await entries[PROJECT].text());
   const complete = async (/** @type {Photo} */ photo) => {
     const [mask, edges] = await Promise.all(["mask.png", "lines.png"].map((each) => readPlane(entries[each], photo)));

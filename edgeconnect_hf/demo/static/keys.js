@@ -6,7 +6,9 @@ import { keysOf } from "./pointer.js";
 /** @typedef {import("./tools.js").Gesture} Gesture @typedef {import("./shapes.js").Point} Point */
 
 const ARROWS = /** @type {Record<string, number[]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
-const ACTIONS = /** @type {Record<string, string>} */ ({ 0: "fit", 1: "actual", "+": "zoom-in", "=": "zoom-in", "-": "zoom-out", f: "fullscreen", "[": "smaller", "]": "larger" });
+const ACTIONS = /** @type {Record<string, string>} */ ({
+  0: "fit", 1: "actual", "+": "zoom-in", "=": "zoom-in", "-": "zoom-out", f: "fullscreen", "[": "smaller", "]": "larger",
+});
 
 export class Keys {
   /**

@@ -38,8 +38,8 @@ export class Panel {
       if (event.key === " ") this.showBefore(type === "keydown");
     });
     this.#find(".ec-divider").addEventListener("input", () => act("divider-moved"));
-    this.#find(".ec-panel").addEventListener("change", (/** @type {Event} */ event) => this.#set(/** @type {HTMLInputElement} */ (event.target)));
-    this.#find(".ec-size").addEventListener("input", (/** @type {Event} */ event) => this.#setSize(Number(/** @type {HTMLInputElement} */ (event.target).value)));
+    this.#find(".ec-panel").addEventListener("change", (/** @type {any} */ event) => this.#set(event.target));
+    this.#find(".ec-size").addEventListener("input", (/** @type {any} */ event) => this.#setSize(Number(event.target.value)));
   }
 
   /** @param {import("./app.js").Props} props */
@@ -54,7 +54,8 @@ export class Panel {
       button.append(element("img", { src: new URL(photo, import.meta.url).href, alt: "" }));
       this.#find(".ec-examples").append(button);
     }
-    this.#find(".ec-about").textContent = `Small holes work best; text, faces and people do not. Photos may have ${megabytes} MB and ${megapixels} megapixels. ` +
+    this.#find(".ec-about").textContent = "Small holes work best. Do not expect much of text, faces and people. " +
+      `Photos may have ${megabytes} MB and ${megapixels} megapixels. ` +
       "Pixels outside the hole are returned exactly as they were. Your files are deleted from the server after you close the page.";
   }
 
