@@ -111,7 +111,9 @@ class Endpoints:
         with self.model.gate.turn(1):
             photo = self.files.read(image, "image")
             maps = {"scribble": scribble, "mask": mask_image}
-            given = {name: self.files.read(path, name) for name, path in maps.items() if path is not None}
+            given: dict[str, Any] = {
+                name: self.files.read(path, name) for name, path in maps.items() if path is not None
+            }
             with as_refusals():
                 selected = select_object(photo, points=points, box=box, mode=mode, **given)
         return {"selected": self.files.save_png(selected, "mask")}

@@ -185,8 +185,8 @@ class _AdmittingQueue(Queue):
     def reason_against(self, session: str | None, address: str | None) -> str | None:
         """Why one more job of this visitor is turned away, if it is."""
         limits = self.blocks.limits
-        jobs = [(event.session_hash, _public_address(event.request)) for event in self.unanswered() if is_job(event.fn)]
-        jobs += [(job.session, address) for job, address in self.blocks.admitted.items()]
+        jobs = [(job.session, address) for job, address in self.blocks.admitted.items()]
+        jobs += [(each.session_hash, _public_address(each.request)) for each in self.unanswered() if is_job(each.fn)]
         if sum(theirs == session for theirs, _ in jobs) >= _SESSION_JOBS:
             return "You have one job running and one waiting. Please wait for them."
         if address is not None and sum(theirs == address for _, theirs in jobs) >= limits.max_address_jobs:

@@ -110,7 +110,7 @@ class Files:
     def decode(self, source: bytes | str, name: str) -> Image.Image:
         """`read`, for the bytes of a file, too."""
         limits = self.limits
-        sizes = {"max_pixels": self.max_pixels, "max_bytes": limits.max_megabytes * 2**20}
+        sizes: dict[str, Any] = {"max_pixels": self.max_pixels, "max_bytes": limits.max_megabytes * 2**20}
         try:
             return to_eight_bits(read_file(source, f"The {name}", **sizes, formats=_FORMATS))
         except FileNotFoundError:

@@ -99,7 +99,8 @@ class _Open:
     def draw(self, drawing: Drawing) -> Bytes:
         """The line map `[H,W]`: the edge generator's or those kept, with what was drawn and erased."""
         hints = drawing.hints(self.mask)
-        if self.edges is None or (drawing.kept is None and not np.array_equal(hints, self.hints)):
+        is_new = self.hints is None or not np.array_equal(hints, self.hints)
+        if self.edges is None or (drawing.kept is None and is_new):
             self.edges, self.hints = np.asarray(self.session.generate_edges(edge_hints=hints)[0]), hints
         return drawing.over(self.edges if drawing.kept is None else np.where(self.mask, drawing.kept, self.edges))
 
