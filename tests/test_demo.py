@@ -366,8 +366,8 @@ def test_select_an_object_pick_an_idea_lay_a_colour_extend(open_page, files, pip
     assert np.array_equal(plane(page, "edges"), np.where(mask, np.asarray(other), np.asarray(first)))
     assert page.locator("[data-set=draws][value=mine]").is_checked()
 
-    page.locator("[data-set=colour]").fill("#10ff20")
     take(page, "colour")
+    page.locator("[data-set=colour]").fill("#10ff20")
     repair_after(page, stroke, (225, 160), (240, 160))
     result = pixels(save(page, "png")[1])
     assert (result[160, 226:239, 1] > pixels(files / "photo.png")[160, 226:239, 1]).all()
@@ -423,8 +423,7 @@ def test_errors_are_shown_in_words_and_a_deleted_photo_is_sent_again(open_page, 
     page.locator(".ec-view").focus()
     page.keyboard.press("Control+Enter")
     expect(page.locator(".ec-error")).to_contain_text("Paint over something in the photo first.")
-    for served in demo.temp_file_sets:
-        served.clear()  # what Gradio does to old files
+    os.remove(page.evaluate("document.querySelector('.ec').app.work.photo.path"))  # as happens to old files
     repair_after(page, stroke, (190, 150), (290, 150))
     with demo.gate.turn(1):  # the model is taken, so that all others wait
         demo.admitted.update({Job(60): None for _ in range(int(demo.limits.max_waiting) + 1)})
