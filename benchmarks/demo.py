@@ -32,6 +32,7 @@ def resident_megabytes() -> float:
 
 def open_page(browser: Browser, url: str) -> Page:
     page = browser.new_page(viewport={"width": 1280, "height": 760})
+    page.set_default_timeout(120_000)  # a busy machine is no failure
     page.goto(url)
     page.wait_for_function("() => document.querySelector('.ec')?.app")
     return page
