@@ -32,27 +32,29 @@ def test_photos_and_whole_splits_are_sources():
 
 @pytest.fixture
 def checkout(tmp_path) -> tuple[Path, list[Row], list[str]]:
-    """A photo, a drawn mask and an array, each with its row; a text and a network's weights, which need none."""
+    """A photo, a drawn mask, an array and a network's weights, each with its row; a text, which needs none."""
     Image.new("RGB", (8, 8), "red").save(tmp_path / "photo.jpg")
     Image.new("L", (8, 8)).save(tmp_path / "mask.png")
     np.savez(tmp_path / "array.npz", image=np.zeros((8, 8, 3), np.uint8))
     (tmp_path / "README.md").write_text("words")
-    (tmp_path / "network").mkdir()
-    (tmp_path / "network" / "config.json").write_text("{}")
-    (tmp_path / "network" / "weights.safetensors").write_bytes(b"numbers")
+    (tmp_path / "weights.safetensors").write_bytes(b"numbers")
     sources = {"photo.jpg": PHOTO, "mask.png": "drawn", "array.npz": f"{PHOTO} rooms/train/*"}
+    sources["weights.safetensors"] = "rooms/train/*"
     rows = [Row(file, file_digest(tmp_path / file), of_file, "reduced") for file, of_file in sources.items()]
-    return tmp_path, rows, [*sources, "README.md", "network/config.json", "network/weights.safetensors"]
+    return tmp_path, rows, [*sources, "README.md"]
 
 
 def test_nothing_is_wrong_with_a_true_list(checkout):
     assert find_faults(*checkout, LICENCES) == []
 
 
-@pytest.mark.parametrize("name", ["new.png", "picture.txt", "pixels.npy"])
+@pytest.mark.parametrize("name", ["new.png", "picture.txt", "pixels.npy", "network/weights.safetensors"])
 def test_a_picture_without_a_row_is_named_whatever_its_ending(checkout, name):
     root, rows, files = checkout
-    if name.endswith("npy"):
+    (root / name).parent.mkdir(exist_ok=True)
+    if name.endswith("safetensors"):
+        (root / name).write_bytes(b"numbers")
+    elif name.endswith("npy"):
         np.save(root / name, np.zeros(3))
     else:
         Image.new("RGB", (4, 4)).save(root / name, "PNG")

@@ -20,93 +20,97 @@ from training.evaluation.report import markdown_report
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "training" / "results"
-BUNDLED = ROOT / "edgeconnect_hf" / "checkpoints" / "facades"
+BUNDLED = ROOT / "edgeconnect_hf" / "checkpoints" / "buildings"
 
 _NOTE = "<!-- Written by `python training/release_card.py`: edit that, not this file. -->"
-_DATA = "Urban-Research-Lab/building-facades-advertising-dataset"
+_TITLE = "EdgeConnect, buildings"
 _METRICS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "l1": "L1 (%)"}
-_GRID = "samples.jpg"
+_SOURCES = {
+    "street_fronts": ("Saint Petersburg street fronts", "Urban-Research-Lab/building-facades-advertising-dataset"),
+    "apartments": ("Apartment buildings", "a-hwang/building-facade-segmentation"),
+    "rooms": ("Rooms of Open Images", "MiguelARD/DoorDetect-Dataset"),
+}
+_GRID, _SIGNS = "samples.jpg", "signs.jpg"
 
 _SUMMARY = """\
-A small model, trained on two CPU cores. It removes signs and other objects from walls, keeps the surrounding colours,
-continues cornices and window frames, and paints what you draw. It does not invent windows."""
+A small model for street fronts, buildings and rooms, trained on two CPU cores with photos of known source and licence.
+It draws crisp lines that a person can edit, paints what these lines say, and keeps the surrounding colours."""
 
 _NETWORKS = """\
 Edge generator and completion generator of the paper's architecture (appendix A) with 32 base channels in place of 64,
 eight residual blocks, spectral norm folded, half precision: 10.8 MB. The pipeline has `match_colours` on: the
 difference of the painted colours at the known pixels is carried into the hole, as in Poisson blending."""
 
-_TRAINING_DATA = f"""\
-433 street fronts of Saint Petersburg from [{_DATA}](https://github.com/{_DATA})
-(CC0), and TensorFlow's `flower_photos` (CC BY 2.0, by their photographers as listed in that data set's licence file):
-3,489 of them for the prototype that training began with, every sixteenth after that. `python training/data/prepare.py`
-rebuilds both from the public sets, by `training/data/data_manifest.ini`."""
+_TRAINING_DATA = """\
+1,792 photos: street fronts ([{street}](https://github.com/{street}), CC0 1.0, those that the set's authors took),
+apartment buildings ([{apartments}](https://github.com/{apartments}), CC BY 4.0), rooms (the Open Images part of
+[{rooms}](https://github.com/{rooms}), CC BY 2.0) and plants (TensorFlow's `flower_photos`, CC BY 2.0).
+`ATTRIBUTION.md` names every photo; `python training/data/prepare.py` rebuilds the set, by
+`training/data/data_manifest.ini`.
+
+Release 1 is withdrawn. It was trained on a facade set published as CC0, of which photos 051 to 262 are street-view
+screenshots and 017 to 019, most of 280 to 305, 466 to 487, 505 and 506 probably pictures from the web: their licence
+was not the set's to give. Its weights, figures and samples are gone; please do not use copies of them.""".format(
+    **{name.split("_")[0]: source for name, (_, source) in _SOURCES.items()}
+)
 
 _TRAINING = """\
-By `training/recipes/bundled.sh`, on two CPU cores, in about five and a half hours: from a prototype (45 minutes at
-64x64 and 128x128), both generators in parallel (AMD EPYC, bf16), at 128x128 on 17,600 images for the edge
-generator and 23,120 for the completion generator, at 256x256 on 7,400 and 5,350; then both end to end, the joint
-stage, on 3,300 images of 256x256 (one core of an Intel Xeon, fp32, 105 minutes). The edge generator learned by
-cross-entropy of the lines in the hole, the completion generator by the absolute difference of the colours there and,
-for the last 8,600 images, the perceptual loss of VGG19 up to relu3_1, from mixed true and generated lines and
-through a coarser `match_colours`; moving average. No adversarial loss, no style loss."""
+From scratch, by `training/train.py`, in about eight hours of one CPU core. Edge generator, 48,000 photos: with all
+losses, by cross-entropy, then with a discriminator (hinge, feature matching, cross-entropy 1.5) at 128x128 and 192x192.
+Completion generator, 73,000 photos: with all losses, by the absolute difference in the hole, with a discriminator at
+128x128 and 192x192; then by `training/recipes/buildings-completion.yaml`: 13,600 photos with a discriminator and, from
+mixed true and generated lines, 8,000 without one, by absolute differences and VGG19's features. Moving average."""
 
 _EVALUATION = """\
 {report}
-On squares of a quarter of the image:
-
-{rectangles}
-`true_edges` paints from Canny's lines of the whole image, `no_edges` from none; `telea` and `navier_stokes` are
-OpenCV's. The VGG19 distance is the mean absolute difference of VGG19's features; it is neither LPIPS nor FID. Seconds
-per image are of one CPU core (AMD EPYC without AVX-512, fp32) beside a busy one. Computed by
+`true_edges` paints from Canny's lines of the whole image, `no_edges` from none; `telea` is OpenCV's, `patchmatch` that
+of the package pypatchmatch. LPIPS is on AlexNet. Seconds per image are of one busy CPU core (Intel Xeon without AMX).
+Computed by
 
 ```
 {command}
 ```"""
 
 _COMMAND = """\
-python training/evaluation/evaluate.py --dataset facades/validation --grid_pictures 20 \\
-  --methods model,true_edges,no_edges,telea,navier_stokes --vgg_weights vgg19_to_conv3_4.safetensors
-python training/evaluation/evaluate.py --dataset facades/validation --grid_pictures 20 --masks rectangle \\
-  --methods model,true_edges,no_edges,telea,navier_stokes --vgg_weights vgg19_to_conv3_4.safetensors \\
-  --output_dir runs/rectangles"""
+python training/evaluation/evaluate.py --dataset data/street_fronts data/apartments data/rooms --max_pictures 20 \\
+  --mask_bins 20-30,40-50 --methods model,true_edges,no_edges,telea,patchmatch --lpips_weights lpips_alex.safetensors"""
 
 _SAMPLES = f"""\
 Irregular holes of 20 to 30 % of the image, 256x256, not selected; the last column has the lines that the edge
-generator drew. Made by the first command above with `--methods telea,model,true_edges --mask_bins 20-30`.
+generator drew. They are the grids that the command above writes with `--grid_pictures 3`, one above the other.
 
 ![Validation images]({_GRID})
 
-{{looks}}"""
+{{looks}}
+
+Shop signs removed from ten street fronts that the model has not seen, at 1280x720: the photo, the lines, the result
+(`python training/evaluation/signs.py --dataset data/street_fronts/validation`).
+
+![Signs, lines, results]({_SIGNS})"""
 
 _LOOKS = """\
-What it does well: colours continue those around the hole, on saturated walls too, without a seam. Cornices, pipes, door
-frames and partly visible window frames continue across a stroke, where Telea smears wedges. From true lines
-(`true_edges`) it paints windows, arches, cars and the ghosts of letters: lines that a person draws become objects.
+What it does well: cornices, door frames and window frames continue across a stroke, and colours continue without a
+seam. From true lines (`true_edges`) it paints windows, drawers and arches: lines that a person draws become objects.
+PatchMatch is sharper, and copies what does not belong there; Telea smears wedges.
 
-Where it fails: holes wider than some forty pixels are blurred, letters become smudges, and windows that are hidden
-completely are not invented, on the squares of a quarter of the image neither. Far from any known line the edge
-generator draws a gray haze, which means that it does not know. Between two continued lines faint streaks remain, and on
-a plain wall, enlarged, a pattern of four pixels."""
+Where it fails: holes wider than some forty pixels are blurred, and darker or browner than their surroundings. Far from
+any known line, the edge generator draws short strokes and rows of dots along the rim; erase them before painting.
+Texture is not continued, and windows that are hidden completely are seldom invented."""
 
 _LIMITS = """\
-- Blur in holes wider than some forty pixels; see the samples.
-- The lines that it draws gain little over none, those drawn by a person much: `docs/model.md` has both figures.
+- Blur, and a shift of colour, in holes wider than some forty pixels; no texture. See the samples.
+- Lines that are not there, in wide holes and on grounds that are nearly plain, as paper with a little noise.
 - No text, faces or people.
-- Photos of other subjects than street fronts and flowers: small holes only."""
+- Photos of other subjects than buildings, rooms and plants: small holes only."""
 
 
 def write_release_card(folder: Path) -> Path:
     """Writes the card into `folder` and returns its path."""
-    report, rectangles = (
-        json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8")) for name in ("facades", "facades_rectangle")
-    )
-    evaluation = _EVALUATION.format(
-        report=markdown_report(report), rectangles=markdown_report(rectangles), command=_COMMAND
-    )
+    report = json.loads((RESULTS / "buildings.json").read_text(encoding="utf-8"))
+    evaluation = _EVALUATION.format(report=markdown_report(report), command=_COMMAND)
     path = write_model_card(
         folder,
-        title="EdgeConnect, street fronts",
+        title=_TITLE,
         summary=_SUMMARY,
         license="apache-2.0",
         location="",
@@ -117,7 +121,7 @@ def write_release_card(folder: Path) -> Path:
             "Evaluation": evaluation,
             "Samples": _SAMPLES.format(looks=_LOOKS),
             "Limits": _LIMITS,
-            "Licence": "The weights are under Apache-2.0, as the code.",
+            "Licence": "The weights are under Apache-2.0, as the code. The photos' licences are in `ATTRIBUTION.md`.",
         },
         evaluation=[
             _eval_result(row, metric) for row in report["table"] if row["method"] == "model" for metric in _METRICS
@@ -129,10 +133,11 @@ def write_release_card(folder: Path) -> Path:
 
 
 def _eval_result(row: dict[str, Any], metric: str) -> EvalResult:
+    name, source = _SOURCES[row["set"]]
     return EvalResult(
         task_type="image-to-image",
-        dataset_type=_DATA,
-        dataset_name="Saint Petersburg street fronts",
+        dataset_type=source,
+        dataset_name=name,
         dataset_config=f"irregular holes of {row['hole']} %",
         dataset_split="validation",
         metric_type=metric,
@@ -142,8 +147,11 @@ def _eval_result(row: dict[str, Any], metric: str) -> EvalResult:
 
 
 def root_card(card: str) -> str:
-    """The card for the repository's root, with the path to its images."""
-    return card.replace(f"({_GRID})", f"({(BUNDLED / _GRID).relative_to(ROOT).as_posix()})")
+    """The card for the repository's root, with the paths to its images and to the attribution."""
+    folder = BUNDLED.relative_to(ROOT).as_posix()
+    for name in (_GRID, _SIGNS):
+        card = card.replace(f"({name})", f"({folder}/{name})")
+    return card
 
 
 if __name__ == "__main__":

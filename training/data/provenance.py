@@ -1,8 +1,8 @@
-"""Traces every committed picture to the manifest: `python training/data/provenance.py`.
+"""Traces every committed picture and the bundled weights to the manifest: `python training/data/provenance.py`.
 
-`provenance.csv` has a row for each picture: its file, its SHA-256, what it was made from (photos as `set/split/file`,
+`provenance.csv` has a row for each of them: its file, its SHA-256, what it was made from (photos as `set/split/file`,
 or `set/split/*` for all of a split; `drawn` where no photo is in it) and how. The command prints the rows with their
-licences. Pictures without a row, rows whose file has changed or is gone, and sources that the manifest does not list
+licences. Files without a row, rows whose file has changed or is gone, and sources that the manifest does not list
 are named, and end the program with status 1.
 """
 
@@ -44,7 +44,7 @@ def main() -> None:
         print(f"{row.file}\n    {row.sources} ({', '.join(of_row)}): {row.made}")
     faults = find_faults(ROOT, rows, committed_files(ROOT), licences)
     print(*faults, sep="\n", end="\n" if faults else "")
-    print(f"{len(rows)} pictures on the list, {len(faults)} faults")
+    print(f"{len(rows)} files on the list, {len(faults)} faults")
     sys.exit(1 if faults else 0)
 
 
@@ -94,12 +94,11 @@ def find_faults(root: Path, rows: Sequence[Row], files: Sequence[str], licences:
 
 
 def _pictures(root: Path, files: Sequence[str]) -> Iterator[str]:
-    """The files that hold pictures: what Pillow recognises, whatever its name, and arrays."""
+    """The files that hold pictures or came of them: what Pillow recognises, whatever its name, arrays and weights."""
     for name in files:
         path = root / name
         if path.suffix in ARRAY_SUFFIXES:
-            if not (path.parent / "config.json").exists():  # else a network's weights
-                yield name
+            yield name
             continue
         try:
             with Image.open(path):
