@@ -268,10 +268,8 @@ def test_the_space_is_made_of_the_package_alone(hub, on_hub, checkout):
         "requirements.txt",
         "thumbnail.png",
     }
-    assert {Path(name).suffix for name in names if "/" in name} == {".py", ".typed", ".json", ".safetensors", ".md"} | {
-        ".jpg",
-        ".png",
-    }
+    endings = {".py", ".typed", ".json", ".safetensors", ".md", ".jpg", ".png", ".css", ".html", ".js"}
+    assert {Path(name).suffix for name in names if "/" in name} == endings
     for path in (ROOT / "edgeconnect_hf").rglob("*.py"):
         assert path.relative_to(ROOT).as_posix() in names
     assert not any("secret" in name or "/." in name for name in names)

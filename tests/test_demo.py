@@ -525,7 +525,7 @@ def act_at_random(page: Page, chance: random.Random) -> None:
 
 
 @needs_chromium
-@pytest.mark.parametrize("seed", [*range(3), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(3, 50))])
+@pytest.mark.parametrize("seed", [0, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(1, 50))])
 def test_random_sessions(open_page, files, pipeline, seed):
     """Browser and server agree, and what is undone is undone."""
     page, chance = open_page(), random.Random(seed)
