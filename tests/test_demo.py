@@ -686,7 +686,7 @@ def test_memory_stays_over_fifty_calls(client, files):
 
 def test_nothing_but_the_apps_own_files_is_served(url):
     for path in (__file__, "pyproject.toml", "/etc/hostname"):
-        assert httpx.get(f"{url}gradio_api/file={path}").status_code == 403
+        assert httpx.get(f"{url}gradio_api/file={path}", timeout=60).status_code == 403
     big = {"files": ("big.png", b"\0" * (31 * 2**20))}
     assert httpx.post(f"{url}gradio_api/upload", files=big, timeout=60).status_code == 413
 
@@ -730,10 +730,13 @@ def test_the_command_serves_this_machine_only_and_brings_its_examples(tiny_pipel
         assert next(line for line in server.stdout if "http" in line).strip().endswith(f"http://127.0.0.1:{port}")
         listening = [c.laddr for c in psutil.Process(server.pid).net_connections() if c.status == psutil.CONN_LISTEN]
         assert {address.ip for address in listening if address.port == port} == {"127.0.0.1"}
-        components = httpx.get(f"http://127.0.0.1:{port}/config").json()["components"]
+        components = httpx.get(f"http://127.0.0.1:{port}/config", timeout=60).json()["components"]
         (props,) = (c["props"] for c in components if c["props"].get("elem_id") == "canvas")
         names = [photo for photo, _ in props["props"]["examples"]]
-        sizes = {len(httpx.get(f"http://127.0.0.1:{port}/canvas/{name}").raise_for_status().content) for name in names}
+        sizes = {
+            len(httpx.get(f"http://127.0.0.1:{port}/canvas/{name}", timeout=60).raise_for_status().content)
+            for name in names
+        }
         assert sizes == {path.stat().st_size for path in EXAMPLES.glob("*.jpg")}
         assert props["props"]["max_megapixels"] == 7
     finally:

@@ -106,7 +106,10 @@ def start(arguments: list[str], home: Path, **environment: str) -> subprocess.Po
 
 def finish(process: subprocess.Popen[str]) -> str:
     """Waits for a process that must end well; returns its output."""
-    output, _ = process.communicate(timeout=120)  # for what takes ten on an idle machine
+    try:
+        output, _ = process.communicate(timeout=120)  # for what takes ten on an idle machine
+    finally:
+        process.kill()  # does nothing to one that has ended
     assert process.returncode == 0, output
     return output
 
