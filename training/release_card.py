@@ -63,8 +63,8 @@ mixed true and generated lines, 8,000 without one, by absolute differences and V
 
 _EVALUATION = """\
 {report}
-A person judged forty of these holes unlabelled, in random order (`training/evaluation/blind.py`, seed 7): PatchMatch's
-was preferred in 30, this model's in 5, neither in 5. PatchMatch copies texture, which this model lacks.
+Forty of these holes were judged by eye, unlabelled and in random order (`training/evaluation/blind.py`, seed 7): in 30
+PatchMatch was preferred, in 5 this model, in 5 neither. PatchMatch copies texture, which this model lacks.
 
 `true_edges` paints from Canny's lines of the whole image, `no_edges` from none; `telea` is OpenCV's, `patchmatch` that
 of the package pypatchmatch. LPIPS is on AlexNet. Seconds per image are of one busy CPU core (Intel Xeon without AMX).
