@@ -7,7 +7,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from .pictures import Array, DeepImage, ImageInput, Picture, to_float
-from .pictures.arguments import as_list, decode_argument
+from .pictures.arguments import as_list_of, check_size, decode_argument
 
 _NAME = "colour_hints"
 
@@ -18,21 +18,11 @@ def read_colour_hints(colour_hints: ImageInput, pictures: list[Picture]) -> list
     Raises:
         FileNotFoundError, TypeError, ValueError: not pictures with alpha, or of another size or number.
     """
-    singles = as_list(colour_hints, _NAME, _split)
-    if len(singles) == 1:
-        singles = singles * len(pictures)
-    if len(singles) != len(pictures):
-        raise ValueError(
-            f"`{_NAME}` must hold one picture, or one for each of the {len(pictures)} of `image`: got {len(singles)}."
-        )
+    singles = as_list_of(len(pictures), colour_hints, _NAME, _split)
     hints = []
     for single, picture in zip(singles, pictures, strict=True):
         colours = _to_array(single)
-        (height, width), (wanted_height, wanted_width) = colours.shape[:2], picture.size
-        if (height, width) != picture.size:
-            raise ValueError(
-                f"`{_NAME}` must have the size of `image`, {wanted_width}x{wanted_height}: got {width}x{height}."
-            )
+        check_size((colours.shape[0], colours.shape[1]), picture.size, _NAME)
         if colours.shape[2] != 4:
             raise ValueError(f"`{_NAME}` must be RGBA, alpha being the strength: got {colours.shape[2]} channels.")
         hints.append(to_float(colours))

@@ -104,6 +104,7 @@ def test_plain_ground_and_reduced_windows_take_hints(tiny_pipeline):
             "`colour_hints` must be RGBA, alpha being the strength: got 3 channels",
         ),
         (Image.new("RGBA", (90, 72)), ValueError, "`colour_hints` must have the size of `image`, 96x72: got 90x72"),
+        (Image.new("RGBA", (72, 96)), ValueError, "got 72x96, as if `image` were turned by 90 degrees"),
         (np.full((72, 96, 4), 2.0), ValueError, r"`colour_hints` must hold floats in \[0, 1\]: got 2 to 2"),
         (np.zeros((72, 96, 4), np.int64), TypeError, "`colour_hints` must be floats in"),
         (

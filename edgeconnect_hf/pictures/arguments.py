@@ -98,6 +98,32 @@ def as_list(value: Any, name: str, split: Split) -> list[Any]:
     )
 
 
+def as_list_of(number: int, value: Any, name: str, split: Split) -> list[Any]:
+    """`as_list` for `number` photos: one picture serves them all."""
+    singles = as_list(value, name, split)
+    if len(singles) == 1:
+        return singles * number
+    if len(singles) != number:
+        raise ValueError(
+            f"`{name}` must hold one picture, or one for each of the {number} of `image`: got {len(singles)}."
+        )
+    return singles
+
+
+def check_size(size: tuple[int, int], expected: tuple[int, int], name: str) -> None:
+    """Refuse a picture of another `(height, width)` than its photo."""
+    if size != expected:
+        cure = (
+            ", as if `image` were turned by 90 degrees. A photo is turned upright as its EXIF says: turn this one, "
+            "too, or make it from the upright photo"
+            if size == expected[::-1]
+            else ""
+        )
+        raise ValueError(
+            f"`{name}` must have the size of `image`, {expected[1]}x{expected[0]}: got {size[1]}x{size[0]}{cure}."
+        )
+
+
 def _split_photos(array: Array, is_tensor: bool, name: str) -> list[Array]:
     """Checked pictures, `[H,W]` or `[H,W,C]`."""
     shape = list(array.shape)

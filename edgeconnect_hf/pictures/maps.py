@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from .arguments import ImageInput, as_list, decode_argument, not_plain
+from .arguments import ImageInput, as_list_of, check_size, decode_argument, not_plain
 from .decoding import eight_bits, flatten, to_array
 from .deep import DeepImage
 from .notices import warn
@@ -91,34 +91,15 @@ def read_map(image: Image.Image | DeepImage, name: str) -> Image.Image:
 
 def _read_maps(value: ImageInput, name: str, pictures: list[Picture]) -> list[Array]:
     """One single-channel `[H,W]` array a picture, of its size; one map given serves all pictures."""
-    singles = as_list(value, name, partial(_split_maps, pictures=pictures))
-    if len(singles) == 1:
-        singles = singles * len(pictures)
-    if len(singles) != len(pictures):
-        raise ValueError(
-            f"`{name}` must hold one picture, or one for each of the {len(pictures)} of `image`: got {len(singles)}."
-        )
+    singles = as_list_of(len(pictures), value, name, partial(_split_maps, pictures=pictures))
     maps = []
     for single, picture in zip(singles, pictures, strict=True):
         if isinstance(single, Image.Image | DeepImage):
             single = to_array(read_map(single, name))
             single = single if (marked := _two_values(single)) is None else marked
-        _check_size(single.shape, picture.size, name)
+        check_size(single.shape, picture.size, name)
         maps.append(single)
     return maps
-
-
-def _check_size(size: tuple[int, int], expected: tuple[int, int], name: str) -> None:
-    if size != expected:
-        cure = (
-            ", as if `image` were turned by 90 degrees. A photo is turned upright as its EXIF says: turn this one, "
-            "too, or make it from the upright photo"
-            if size == expected[::-1]
-            else ""
-        )
-        raise ValueError(
-            f"`{name}` must have the size of `image`, {expected[1]}x{expected[0]}: got {size[1]}x{size[0]}{cure}."
-        )
 
 
 def _split_maps(array: Array, is_tensor: bool, name: str, pictures: list[Picture]) -> list[Array]:
