@@ -32,6 +32,8 @@ class EdgeConnectPipeline(DiffusionPipeline):
         match_colours (`bool`): shift the hole's colours by what those of G2 lack at the known pixels around it, so that
             they meet at its border. Not in the paper; helps models that were trained briefly, as the bundled one. Saved
             with the pipeline.
+        match_texture (`bool`): give the hole detail from elsewhere in the photo, where it fits what G2 painted. Not in
+            the paper. Saved with the pipeline.
     """
 
     model_cpu_offload_seq = "edge_generator->completion_generator"  # type: ignore[assignment]  # declared as None
@@ -42,6 +44,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
         edge_generator: EdgeGenerator | None = None,
         completion_generator: CompletionGenerator | None = None,
         match_colours: bool = False,
+        match_texture: bool = False,
     ):
         super().__init__()
         if isinstance(edge_generator, CompletionGenerator) or isinstance(completion_generator, EdgeGenerator):
@@ -50,7 +53,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
                 f"{type(edge_generator).__name__} and {type(completion_generator).__name__}."
             )
         self.register_modules(edge_generator=edge_generator, completion_generator=completion_generator)
-        self.register_to_config(match_colours=match_colours)
+        self.register_to_config(match_colours=match_colours, match_texture=match_texture)
 
     @classmethod
     def from_pretrained(
@@ -62,7 +65,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
             pretrained_model_name_or_path (`str` or `Path`, *optional*): a pipeline folder, or a model on the Hub
                 (`"user/model"`). By default the bundled model, which needs no network.
             kwargs: as `DiffusionPipeline.from_pretrained`: `dtype`, `variant`, `revision`, `cache_dir`, `token`,
-                `local_files_only`, … and `match_colours`, to have it otherwise than saved. Only safetensors are loaded.
+                `local_files_only`, … and `match_colours`, `match_texture`, otherwise than saved. Safetensors only.
 
         Raises:
             ValueError: it is not a pipeline folder, nor a Hub id.
@@ -267,8 +270,8 @@ class EdgeConnectPipeline(DiffusionPipeline):
 
     @property
     def components(self) -> dict[str, Any]:
-        """The networks, and the setting `match_colours`: `EdgeConnectPipeline(**pipe.components)` is the same again."""
-        return {**super().components, "match_colours": self.config["match_colours"]}
+        """The networks and the settings: `EdgeConnectPipeline(**pipe.components)` is the same again."""
+        return {**super().components, **{name: self.config[name] for name in ("match_colours", "match_texture")}}
 
     def compile(self, **kwargs: Any) -> None:
         """Compile both generators in place, for many photos of one size; `kwargs` as for `torch.compile`.

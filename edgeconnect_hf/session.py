@@ -1,17 +1,16 @@
 """A photo and its hole, opened once: lines and picture again and again."""
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 
+from .batches import batches, pad, to_tensor
 from .colours import lay_in, match_colours
-from .edges import to_gray
 from .hints import read_colour_hints
-from .models import MIN_SIZE, SIZE_MULTIPLE, blend
+from .models import blend
 from .pictures import (
     Array,
     ImageInput,
@@ -24,13 +23,12 @@ from .pictures import (
     write_images,
 )
 from .proposals import Proposal, check_proposals, proposals
+from .texture import match_texture
 from .views import Bools, Floats, View
 from .windows import Window, find_windows
 
 if TYPE_CHECKING:
     from .pipeline import EdgeConnectPipeline
-
-_MAX_BATCH_PIXELS = 2**20  # windows of several photos run together up to this many pixels; a larger one runs alone
 
 
 class EditSession:
@@ -62,7 +60,7 @@ class EditSession:
         self.sigma, self.strategy, self.output_type = sigma, strategy, output_type
         self.line_maps: list[Array] | None = None  # the last drawn or given, `[H,W]` uint8 or float32
         self._views: dict[int, list[View]] = {}  # by the size of the pictures that a network was trained on
-        self._painted: dict[tuple[int, ...], tuple[list[Floats], list[Floats]]] = {}  # batch -> lines, pictures
+        self._painted: dict[tuple[int, ...], _Painted] = {}  # by the places of the windows that ran together
 
     @property
     def edges(self) -> Any:
@@ -139,7 +137,7 @@ class EditSession:
             pred_edges = torch.maximum(pred_edges, known * mask)  # hints stay
             return blend(known, pred_edges, mask) if blend_edges else pred_edges
 
-        for batch in _batches(views, shown):
+        for batch in batches(views, shown):
             drawn = self._run(predict, [shown[place] for place in batch], generator.dtype)
             for place, comp_edges in zip(batch, drawn, strict=True):
                 self._paste_lines(views[place], comp_edges[..., 0], line_maps)
@@ -172,16 +170,18 @@ class EditSession:
         grounds = [view.ground(drawn) for view, drawn in zip(views, lines, strict=True)]
         for view, ground in zip(views, grounds, strict=True):
             if ground is not None:
-                self._paste_hole(view, ground, repaired, hints)
-        for batch in _batches(views, [place for place, ground in enumerate(grounds) if ground is None]):
+                self._paste_hole(view, ground, 0.0, repaired, hints)
+        for batch in batches(views, [place for place, ground in enumerate(grounds) if ground is None]):
             lines_now = [lines[place] for place in batch]
-            before, painted = self._painted.get(batch, ([], []))
-            if not painted or not all(map(np.array_equal, before, lines_now)):
+            painted = self._painted.get(batch)
+            if painted is None or not all(map(np.array_equal, painted.lines, lines_now)):
                 shown = [(views[place].colour, lines[place], views[place].unknown) for place in batch]
-                painted = self._run(predict, shown, generator.dtype)
-                self._painted[batch] = lines_now, painted
-            for place, pred_image in zip(batch, painted, strict=True):
-                self._paste_hole(views[place], pred_image, repaired, hints)
+                pred_images = self._run(predict, shown, generator.dtype)
+                pairs = zip(batch, pred_images, strict=True)
+                details = [self._detail(views[place], pred_image, line_maps) for place, pred_image in pairs]
+                painted = self._painted[batch] = _Painted(lines_now, pred_images, details)
+            for place, pred_image, detail in zip(batch, painted.pred_images, painted.details, strict=True):
+                self._paste_hole(views[place], pred_image, detail, repaired, hints)
         self.pipeline.maybe_free_model_hooks()
         pictures = [with_colour(picture, colour) for picture, colour in zip(self.pictures, repaired, strict=True)]
         return write_images(pictures, self.output_type)
@@ -189,18 +189,31 @@ class EditSession:
     def _look(self, sample_size: int) -> list[View]:
         if sample_size not in self._views:
             views = self._views[sample_size] = []
-            for number, (picture, mask) in enumerate(zip(self.pictures, self.masks, strict=True)):
-                # Colours under full transparency are arbitrary.
-                unknown = mask if picture.alpha is None else mask | (picture.alpha[..., 0] == 0)
+            for number, mask in enumerate(self.masks):
+                unknown = self._unknown(number)
                 for window in find_windows(mask, self.strategy, sample_size, unknown):
-                    colour = window.reduce_image(to_float(picture.colour[window.view_slices]))
-                    if colour.shape[2] == 1:
-                        colour = np.repeat(colour, 3, axis=2)
-                    own = np.zeros(window.view_size, bool)
-                    own[window.hole_in_view] = mask[window.hole_slices]
-                    hole, all_unknown = window.reduce_mask(own), window.reduce_mask(unknown[window.view_slices])
-                    views.append(View(number, window, colour, hole, all_unknown, self.sigma))
+                    colour = window.reduce_image(self._colour(number, window))
+                    hole = window.reduce_mask(self._hole(number, window))
+                    views.append(
+                        View(number, window, colour, hole, window.reduce_mask(unknown[window.view_slices]), self.sigma)
+                    )
         return self._views[sample_size]
+
+    def _unknown(self, number: int) -> Bools:
+        """`[H,W]` of a photo: the holes, and where it is transparent, as colours there are arbitrary."""
+        alpha = self.pictures[number].alpha
+        return self.masks[number] if alpha is None else self.masks[number] | (alpha[..., 0] == 0)
+
+    def _colour(self, number: int, window: Window) -> Floats:
+        """What a window shows of a photo, `[h,w,3]` in [0,1], at full size."""
+        colour = to_float(self.pictures[number].colour[window.view_slices])
+        return np.repeat(colour, 3, axis=2) if colour.shape[2] == 1 else colour
+
+    def _hole(self, number: int, window: Window) -> Bools:
+        """The holes that a window repaints, `[h,w]`, at full size."""
+        hole = np.zeros(window.view_size, bool)
+        hole[window.hole_in_view] = self.masks[number][window.hole_slices]
+        return hole
 
     def _run(
         self, predict: Callable[..., torch.Tensor], shown: Sequence[tuple[Array, ...]], dtype: torch.dtype
@@ -217,7 +230,7 @@ class EditSession:
         height, width = shown[0][0].shape[:2]
         device = self.pipeline._execution_device
         planes = zip(*shown, strict=True)
-        predicted = predict(*(_pad(_to_tensor(arrays).to(device, dtype)) for arrays in planes))
+        predicted = predict(*(pad(to_tensor(arrays).to(device, dtype)) for arrays in planes))
         return list(predicted[..., :height, :width].float().cpu().permute(0, 2, 3, 1).numpy())
 
     def _paste_lines(self, view: View, comp_edges: Floats, line_maps: list[Array]) -> None:
@@ -229,48 +242,44 @@ class EditSession:
         target = line_map[window.view_slices]
         target[writable] = np.maximum(target[writable], lines)  # of another view's, which may see farther
 
-    def _paste_hole(self, view: View, pred_image: Floats, repaired: list[Array], hints: list[Floats] | None) -> None:
-        """Write a view's hole from `[h,w,3]` into its photo, with the colours of `hints`; nothing else of it."""
+    def _detail(self, view: View, pred_image: Floats, line_maps: list[Array]) -> Floats | float:
+        """What `match_texture` adds to a view's hole, `[h,w,3]`: `[H,W,3]` of the hole's box in the photo."""
+        if not self.pipeline.config["match_texture"]:
+            return 0.0
+        window = view.window
+        unknown = self._unknown(view.picture)[window.view_slices]
+        enlarged = window.enlarge_image(view.composite(pred_image))
+        painted = np.where(unknown[..., None], enlarged, self._colour(view.picture, window))
+        lines = to_float(line_maps[view.picture][window.view_slices]) >= 0.5
+        hole = self._hole(view.picture, window)
+        textured = match_texture(painted, hole, unknown, lines, window.reduction)
+        return (textured - painted)[window.hole_in_view]
+
+    def _paste_hole(
+        self,
+        view: View,
+        pred_image: Floats,
+        detail: Floats | float,
+        repaired: list[Array],
+        hints: list[Floats] | None,
+    ) -> None:
+        """Write a view's hole from `[h,w,3]` into its photo, with `hints` and `detail`; nothing else of it."""
         if hints is not None:
             colours, strength = view.hints_of(hints)
             if strength.any():
-                planes = (_to_tensor([each]) for each in (pred_image, colours, strength, view.hole.astype(np.float32)))
+                planes = (to_tensor([each]) for each in (pred_image, colours, strength, view.hole.astype(np.float32)))
                 pred_image = lay_in(*planes)[0].permute(1, 2, 0).numpy()
-        if view.is_gray:
-            pred_image = np.repeat(to_gray(pred_image)[..., None], 3, axis=2)
-        comp_image = np.where(view.unknown[..., None], pred_image, view.colour)  # [h,w,3]
         window = view.window
         hole = self.masks[view.picture][window.hole_slices]
         target = repaired[view.picture][window.hole_slices]  # shares the photo's memory
-        colour = window.enlarge_image(comp_image)[window.hole_in_view][hole]  # [pixels,3]
-        target[hole] = from_float(colour[:, : target.shape[2]], target.dtype)
+        colour = (window.enlarge_image(view.composite(pred_image))[window.hole_in_view] + detail)[hole]  # [pixels,3]
+        target[hole] = from_float(colour[:, : target.shape[2]].clip(0, 1), target.dtype)
 
 
-def _batches(views: Sequence[View], places: Iterable[int]) -> list[tuple[int, ...]]:
-    """The `places` of views that run together: of one size, each of another photo, so that a photo's windows do not
-    depend on each other (a batch may change the last bit of a float sum)."""
-    alike: defaultdict[tuple[tuple[int, int], int], list[int]] = defaultdict(list)
-    counts: defaultdict[tuple[int, tuple[int, int]], int] = defaultdict(int)
-    for place in places:
-        size = views[place].window.work_size
-        alike[size, counts[views[place].picture, size]].append(place)
-        counts[views[place].picture, size] += 1
-    batches = []
-    for ((height, width), _), together in alike.items():
-        length = max(1, _MAX_BATCH_PIXELS // (height * width))
-        batches += [tuple(together[start : start + length]) for start in range(0, len(together), length)]
-    return batches
+@dataclass(frozen=True)
+class _Painted:
+    """What became of windows that ran together: the lines `[h,w]` that G2 saw, its pictures `[h,w,3]`, their detail."""
 
-
-def _to_tensor(arrays: Sequence[Array]) -> torch.Tensor:
-    """Arrays `[h,w]` or `[h,w,C]` of one shape to `[N,C,h,w]`."""
-    stacked = torch.from_numpy(np.stack(arrays))
-    return stacked[:, None] if stacked.ndim == 3 else stacked.permute(0, 3, 1, 2)
-
-
-def _pad(planes: torch.Tensor) -> torch.Tensor:
-    """`[N,C,h,w]` to the next multiple of 4, at least 16, on the right and below."""
-    height, width = planes.shape[-2:]
-    bottom, right = (max(MIN_SIZE, -(-side // SIZE_MULTIPLE) * SIZE_MULTIPLE) - side for side in (height, width))
-    mode = "reflect" if min(height, width) >= MIN_SIZE else "replicate"
-    return F.pad(planes, (0, right, 0, bottom), mode=mode) if bottom or right else planes
+    lines: list[Floats]
+    pred_images: list[Floats]
+    details: list[Floats | float]

@@ -60,6 +60,12 @@ class View:
         """The ground `[h,w,3]` that its hole lies on, if it is plain and `lines` `[h,w]` leaves the hole empty."""
         return None if (lines[self.hole] >= 0.5).any() else self._ground
 
+    def composite(self, pred_image: Floats) -> Floats:
+        """The photo with `pred_image` `[h,w,3]` where it is unknown: gray where the photo is."""
+        if self.is_gray:
+            pred_image = np.repeat(to_gray(pred_image)[..., None], 3, axis=2)
+        return np.where(self.unknown[..., None], pred_image, self.colour)
+
     def lines_of(self, line_maps: Sequence[Array]) -> Floats:
         """Its part `[h,w]` float32 of the photos' line maps."""
         return self.window.reduce_lines(to_float(line_maps[self.picture][self.window.view_slices]))

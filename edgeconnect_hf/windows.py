@@ -68,6 +68,11 @@ class Window:
         """Whether the view is worked on smaller than it is."""
         return self.work_size != self.view_size
 
+    @property
+    def reduction(self) -> float:
+        """Pixels of the view to one of the work size, along the longer side."""
+        return max(self.view_size) / max(self.work_size)
+
     def reduce_image(self, image: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """`[H,W,C]` of the view to the work size, averaged."""
         if not self.is_reduced:

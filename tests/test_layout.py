@@ -11,9 +11,21 @@ PACKAGE = ROOT / "edgeconnect_hf"
 
 # From the top down: a module imports only what stands below it, or its own package.
 ORDER = (
-    *("cli", "demo", "formats", "hub", "pipeline", "pipeline_output", "session", "proposals", "views", "windows"),
+    *(
+        "cli",
+        "demo",
+        "formats",
+        "hub",
+        "pipeline",
+        "pipeline_output",
+        "session",
+        "batches",
+        "proposals",
+        "views",
+        "windows",
+    ),
     *("loading", "selection", "hints", "extension", "pictures", "segmenting", "regions"),
-    *("holes", "colours", "edges", "models", "digests"),
+    *("texture", "patches", "holes", "colours", "edges", "models", "digests"),
 )
 
 
