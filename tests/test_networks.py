@@ -7,7 +7,14 @@ from torch.testing import assert_close
 from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator
 from training.config import TrainingConfig
 from training.discriminator import PatchDiscriminator
-from training.networks import fold_spectral_norm, inherit_settings, make_networks, save_networks
+from training.networks import (
+    PIPELINE_SETTINGS,
+    fold_spectral_norm,
+    inherit_settings,
+    make_networks,
+    pipeline_settings,
+    save_networks,
+)
 
 
 @pytest.fixture
@@ -57,12 +64,13 @@ def test_saved_and_taken_up_again_it_draws_the_same(edge_generator, inputs, tmp_
     assert all(torch.equal(one, other) for one, other in pairs)
 
 
+@pytest.mark.parametrize("name", PIPELINE_SETTINGS)
 @pytest.mark.parametrize(("setting", "expected"), [(None, True), (False, False), (True, True)])
-def test_colours_are_matched_as_in_the_model_started_from_unless_said(setting, expected, edge_generator, tmp_path):
-    save_networks({"edge_generator": edge_generator}, tmp_path, match_colours=True)
-    start = make_config(pretrained_model_name_or_path=str(tmp_path), match_colours=setting)
-    assert inherit_settings(start).match_colours is expected
-    assert inherit_settings(make_config(match_colours=setting)).match_colours is bool(setting)
+def test_settings_are_those_of_the_model_started_from_unless_said(name, setting, expected, edge_generator, tmp_path):
+    save_networks({"edge_generator": edge_generator}, tmp_path, **{name: True})
+    start = inherit_settings(make_config(pretrained_model_name_or_path=str(tmp_path), **{name: setting}))
+    assert pipeline_settings(start) == {**dict.fromkeys(PIPELINE_SETTINGS, False), name: expected}
+    assert getattr(inherit_settings(make_config(**{name: setting})), name) is bool(setting)
 
 
 def test_a_model_that_is_nowhere_is_named():

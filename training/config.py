@@ -167,6 +167,8 @@ class TrainingConfig(DataConfig):
     match_colours: bool | None = None
     """Correct G2's colours like the pipeline's setting of this name, before all losses but `l1`. Saved with the
     pipeline; by default that of the model that training starts from, otherwise off."""
+    match_texture: bool | None = None
+    """The pipeline's setting of this name, saved with it; training does without. By default as for `match_colours`."""
     keep_edge_losses: bool = False
     """In the joint stage, keep G1's own losses and D1, as the published code does and the paper does not."""
     output_dir: str = "runs/edgeconnect"

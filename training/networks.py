@@ -17,6 +17,7 @@ from training.discriminator import PatchDiscriminator, load_discriminator
 from training.vgg import load_vgg
 
 GENERATORS = {"edge_generator": EdgeGenerator, "completion_generator": CompletionGenerator}
+PIPELINE_SETTINGS = ("match_colours", "match_texture")
 DISCRIMINATORS = {"edge_discriminator": 2, "completion_discriminator": 3}  # input channels
 
 _SETTLING_STEPS = 100  # of the power iteration, after loading weights into a spectral norm
@@ -25,13 +26,16 @@ logger = logging.getLogger(__name__)
 
 
 def inherit_settings(config: TrainingConfig) -> TrainingConfig:
-    """`config` with `match_colours` resolved: where it is None, from the model that the run starts from."""
-    if config.match_colours is not None:
-        return config
-    is_matched = False
-    if config.pretrained_model_name_or_path is not None:
-        is_matched = _load_index(config.pretrained_model_name_or_path).get("match_colours", False)
-    return dataclasses.replace(config, match_colours=is_matched)
+    """`config` with the pipeline's settings resolved: where one is None, from the model that the run starts from."""
+    unset = [name for name in PIPELINE_SETTINGS if getattr(config, name) is None]
+    model = config.pretrained_model_name_or_path
+    index = _load_index(model) if model is not None and unset else {}
+    return dataclasses.replace(config, **{name: index.get(name, False) for name in unset})
+
+
+def pipeline_settings(config: TrainingConfig) -> dict[str, bool]:
+    """The settings that are saved with the pipeline, by name."""
+    return {name: bool(getattr(config, name)) for name in PIPELINE_SETTINGS}
 
 
 def needed_generators(config: TrainingConfig) -> set[str]:
@@ -88,8 +92,8 @@ def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str,
     return networks
 
 
-def save_networks(networks: Mapping[str, nn.Module], output_dir: Path, *, match_colours: bool = False) -> None:
-    """Writes the discriminators, then the pipeline, with the generators' spectral norm folded.
+def save_networks(networks: Mapping[str, nn.Module], output_dir: Path, **settings: bool) -> None:
+    """Writes the discriminators, then the pipeline with its `settings` and the generators' spectral norm folded.
 
     `model_index.json`, which marks a finished stage, is the last file written.
     """
@@ -98,7 +102,7 @@ def save_networks(networks: Mapping[str, nn.Module], output_dir: Path, *, match_
     generators: dict[str, Any] = dict.fromkeys(GENERATORS)
     for name in GENERATORS.keys() & networks.keys():
         generators[name] = fold_spectral_norm(networks[name])
-    EdgeConnectPipeline(**generators, match_colours=match_colours).save_pretrained(output_dir)
+    EdgeConnectPipeline(**generators, **settings).save_pretrained(output_dir)
 
 
 @torch.no_grad()

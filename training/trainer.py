@@ -21,7 +21,7 @@ from training.data.loader import Batch, make_train_loader, make_validation_batch
 from training.ema import make_ema, published_weights
 from training.judging import r1_term
 from training.logs import Logs, check_tracker, join_batches
-from training.networks import inherit_settings, make_networks, save_networks
+from training.networks import inherit_settings, make_networks, pipeline_settings, save_networks
 from training.optimizer import ScheduledAdam
 from training.publish import push, write_card
 from training.stages import STAGES
@@ -232,7 +232,7 @@ class Trainer:
                 logged=progress.logged,
             )
             with published_weights(self.generators, self.ema):
-                save_networks(self.networks, self.output_dir, match_colours=bool(self.config.match_colours))
+                save_networks(self.networks, self.output_dir, **pipeline_settings(self.config))
             self.validation.say_best()
         self.accelerator.wait_for_everyone()  # the next stage reads it
 

@@ -15,7 +15,7 @@ from training.data.loader import Batch
 from training.ema import published_weights
 from training.evaluation.metrics import edge_f1
 from training.logs import Logs, join_batches
-from training.networks import GENERATORS, save_networks
+from training.networks import GENERATORS, pipeline_settings, save_networks
 from training.stages import STAGES
 
 BEST = "best"  # folder of the best weights within `output_dir`
@@ -87,7 +87,7 @@ class Validation:
         for leftover in (partial, replaced):
             shutil.rmtree(leftover, ignore_errors=True)
         generators = {name: self.networks[name] for name in GENERATORS if name in self.networks}
-        save_networks(generators, partial, match_colours=bool(self.config.match_colours))
+        save_networks(generators, partial, **pipeline_settings(self.config))
         write_json(partial / _SCORE_FILE, self.best)
         if self.folder.exists():
             self.folder.rename(replaced)

@@ -1,0 +1,137 @@
+"""Texture in the hole: taken from the photo, where it fits what was painted."""
+
+import cv2
+import numpy as np
+import pytest
+
+from edgeconnect_hf import EdgeConnectPipeline, session
+from edgeconnect_hf.texture import match_texture
+
+NOWHERE = np.zeros((128, 128), bool)
+
+
+@pytest.fixture(scope="module")
+def hole() -> np.ndarray:
+    hole = np.zeros((128, 128), bool)
+    hole[48:80, 40:90] = True
+    return hole
+
+
+def stripes(period: int) -> np.ndarray:
+    """`[128,128,3]`: dark and light columns, each half a period wide."""
+    columns = np.arange(128) // (period // 2) % 2
+    return np.broadcast_to(0.3 + 0.4 * columns[None, :, None], (128, 128, 3)).astype(np.float32)
+
+
+def painted_smoothly(photo: np.ndarray, hole: np.ndarray, sigma: float) -> np.ndarray:
+    return np.where(hole[..., None], cv2.GaussianBlur(photo, (0, 0), sigma), photo)
+
+
+def error(result: np.ndarray, photo: np.ndarray, hole: np.ndarray) -> float:
+    return float(np.abs(result - photo)[hole].mean())
+
+
+def test_blurred_stripes_become_sharp(hole):
+    """Of each step from dark to light, every eight pixels, less than one pixel is on the wrong side."""
+    photo = stripes(16)
+    painted = painted_smoothly(photo, hole, 3)
+    assert error(painted, photo, hole) > 2 * 0.4 / 8
+    assert error(match_texture(painted, hole, hole, NOWHERE), photo, hole) < 0.4 / 8
+
+
+def test_a_reduced_window_gets_the_photos_detail(hole):
+    """At a quarter of the size, stripes four pixels wide are gray; noise stands for what no network could know."""
+    photo = stripes(8) + np.random.default_rng(0).normal(0, 0.03, (128, 128, 1)).astype(np.float32)
+    painted = painted_smoothly(photo, hole, 8)
+    detail = match_texture(painted, hole, hole, NOWHERE, scale=4.0)[hole].std()
+    assert painted[hole].std() < 0.1 * photo[hole].std()
+    assert 0.8 * photo[hole].std() < detail < 1.2 * photo[hole].std()
+
+
+def test_a_line_that_the_photo_has_no_example_of_stays(hole):
+    wall = np.random.default_rng(0).normal(0.6, 0.02, (128, 128, 1)).repeat(3, 2).astype(np.float32)
+    painted, lines = painted_smoothly(wall, hole, 3), NOWHERE.copy()
+    painted[48:80, 64:67] -= 0.3
+    lines[48:80, 65] = True
+
+    def depth(picture):
+        return picture[48:80, 50:60].mean() - picture[48:80, 65].mean()
+
+    assert depth(match_texture(painted, hole, hole, lines)) > 0.8 * depth(painted)
+    assert depth(match_texture(painted, hole, hole, NOWHERE)) < 0.5 * depth(painted)  # it is the line that keeps it
+
+
+def test_known_pixels_stay_and_the_result_is_always_the_same(hole):
+    painted = np.random.default_rng(0).random((128, 128, 3), np.float32)
+    one, other = (match_texture(painted, hole, hole, NOWHERE) for _ in range(2))
+    assert np.array_equal(one[~hole], painted[~hole])
+    assert not np.array_equal(one[hole], painted[hole])
+    assert np.array_equal(one, other)
+
+
+def test_nothing_is_taken_from_what_is_unknown(hole):
+    """The only bright pixels are not to be used: the hole, painted bright, becomes dark far from its border."""
+    photo = np.random.default_rng(0).uniform(0.1, 0.2, (128, 128, 3)).astype(np.float32)
+    photo[:20] = photo[hole] = 0.9
+    other = hole.copy()
+    other[:20] = True
+    assert match_texture(photo, hole, hole, NOWHERE)[62:66, 60:70].min() > 0.8
+    assert match_texture(photo, hole, other, NOWHERE)[62:66, 60:70].max() < 0.8
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (8, 8), (16, 5), (37, 41), (65, 130)])
+@pytest.mark.parametrize("share", [0.1, 0.95, 1])
+@pytest.mark.parametrize("scale", [1.0, 4.3])
+def test_any_size_and_any_hole(size, share, scale):
+    random = np.random.default_rng(0)
+    painted, hole = random.random((*size, 3), np.float32), random.random(size) < share
+    result = match_texture(painted, hole, hole, np.zeros(size, bool), scale)
+    assert result.shape == painted.shape
+    assert result.dtype == np.float32
+    assert 0 <= result.min() <= result.max() <= 1
+    assert np.array_equal(result[~hole], painted[~hole])
+    if share == 1:  # nothing to take from
+        assert np.array_equal(result, painted)
+
+
+@pytest.fixture
+def textured_pipeline(tiny_pipeline):
+    return EdgeConnectPipeline(**{**tiny_pipeline.components, "match_texture": True})
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "RGBA", "I;16"])
+def test_the_pipeline_keeps_known_pixels_and_mode(textured_pipeline, hole, mode):
+    channels = {"RGB": (3,), "RGBA": (4,), "L": (), "I;16": ()}[mode]
+    dtype = np.uint16 if mode == "I;16" else np.uint8
+    photo = np.random.default_rng(0).integers(1, 256, (128, 128, *channels), dtype)
+    result = textured_pipeline(photo, hole, output_type="np").images[0]  # [128,128,C]
+    expected = photo.reshape(result.shape) / np.iinfo(dtype).max
+    assert np.allclose(result[~hole], expected[~hole], rtol=0, atol=1e-6)
+
+
+def test_a_gray_photo_stays_gray(textured_pipeline, hole):
+    gray = np.random.default_rng(0).integers(0, 256, (128, 128, 1), np.uint8).repeat(3, 2)
+    result = textured_pipeline(gray, hole, output_type="np").images[0]
+    assert np.array_equal(result, result[..., :1].repeat(3, 2))
+
+
+def test_an_edit_looks_for_texture_in_its_own_window_only(textured_pipeline, monkeypatch):
+    calls = []
+
+    def counted(painted, *args):
+        calls.append(painted.shape)
+        return match_texture(painted, *args)
+
+    monkeypatch.setattr(session, "match_texture", counted)
+    photo = np.random.default_rng(0).integers(0, 256, (600, 700, 3), np.uint8)
+    mask = np.zeros((600, 700), bool)
+    mask[40:80, 50:110] = mask[480:520, 560:620] = True
+    edit = textured_pipeline.open(photo, mask, output_type="np")
+    lines = edit.generate_edges()
+    edit.complete()
+    assert len(calls) == 2
+    edited = np.array(lines)
+    edited[0, 50:70, 80] = 1 - edited[0, 50:70, 80]
+    repaired = edit.complete(edited)
+    assert len(calls) == 3
+    assert np.array_equal(repaired, textured_pipeline.complete(photo, mask, edited, output_type="np"))
