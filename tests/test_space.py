@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
@@ -60,6 +61,9 @@ def test_the_header_is_what_the_hub_takes():
     header = metadata_load(SPACE / "README.md")
     assert header["sdk"] == "gradio"
     assert re.fullmatch(r"\d+\.\d+\.\d+", header["sdk_version"])
+    # Without it the Hub takes Python 3.10, for which diffusers has no release that fits.
+    lowest = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert header["python_version"] == lowest.removeprefix(">=")
     assert (SPACE / header["app_file"]).is_file()
     assert (SPACE / header["thumbnail"]).is_file()
     assert len(header["short_description"]) <= 60  # the Hub's limit
@@ -67,7 +71,6 @@ def test_the_header_is_what_the_hub_takes():
 
 
 def test_requirements_are_the_packages_dependencies():
-    tomllib = pytest.importorskip("tomllib", reason="since Python 3.11")
     dependencies = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
     assert (SPACE / "requirements.txt").read_text().split("\n")[:-1] == sorted(dependencies)
 

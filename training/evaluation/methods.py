@@ -56,7 +56,7 @@ def check_methods(methods: Sequence[str]) -> None:
         if name in FSR_METHODS and not hasattr(cv2, "xphoto"):
             raise ValueError(
                 f"`methods` names {name}, which needs OpenCV's contrib modules: in an environment of its own, "
-                "pip install opencv-contrib-python in place of opencv-python (docs/evaluation.md)."
+                "pip install opencv-contrib-python in place of opencv-python-headless (docs/evaluation.md)."
             )
         if name == "patchmatch" and importlib.util.find_spec("patchmatch") is None:
             raise ValueError("`methods` names patchmatch, which needs a library: pip install pypatchmatch.")
