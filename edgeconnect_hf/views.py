@@ -76,4 +76,5 @@ class View:
         strength = shown[..., 3:]
         reduced = self.window.reduce_image(strength)[..., 0]
         weighted = self.window.reduce_image(shown[..., :3] * strength)  # colours without strength are arbitrary
-        return weighted / np.maximum(reduced, np.finfo(np.float32).tiny)[..., None], reduced * self.hole
+        colours = weighted / np.maximum(reduced, np.finfo(np.float32).tiny)[..., None]
+        return colours.astype(np.float32), reduced * self.hole

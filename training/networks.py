@@ -92,7 +92,7 @@ def make_networks(config: TrainingConfig, trained: Collection[str]) -> dict[str,
     return networks
 
 
-def save_networks(networks: Mapping[str, nn.Module], output_dir: Path, **settings: bool) -> None:
+def save_networks(networks: Mapping[str, nn.Module], output_dir: Path, **settings: Any) -> None:
     """Writes the discriminators, then the pipeline with its `settings` and the generators' spectral norm folded.
 
     `model_index.json`, which marks a finished stage, is the last file written.
