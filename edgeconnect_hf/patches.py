@@ -133,7 +133,9 @@ class PatchSearch:
 
     def _wanted(self) -> Tensor:
         """`[P,42]`: what the hole's pixels hold around them, and what was painted there."""
-        return torch.cat([_around(self.picture, _PATCH)[self._pixels], self._painted[self._pixels]], dim=1)
+        padded = F.pad(self.picture[None], (1, 1, 1, 1), mode="replicate")[0]
+        patches = torch.cat([padded[:, self._rows + 1 + dy, self._columns + 1 + dx] for dy, dx in _PATCH]).T
+        return torch.cat([patches, self._painted[self._pixels]], dim=1)
 
     def _errors(self, wanted: Tensor, places: Tensor, pixels: Tensor | slice) -> Tensor:
         """Of `places` at some of the hole's `pixels`, both `[p]`."""

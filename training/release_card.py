@@ -39,7 +39,8 @@ It draws crisp lines that a person can edit, paints what these lines say, and ke
 _NETWORKS = """\
 Edge generator and completion generator of the paper's architecture (appendix A) with 32 base channels in place of 64,
 eight residual blocks, spectral norm folded, half precision: 10.8 MB. The pipeline has `match_colours` on: the
-difference of the painted colours at the known pixels is carried into the hole, as in Poisson blending."""
+difference of the painted colours at the known pixels is carried into the hole, as in Poisson blending; and
+`match_texture`: detail comes from places in the photo that look like what was painted (PatchMatch)."""
 
 _TRAINING_DATA = """\
 1,792 photos: street fronts ([{street}](https://github.com/{street}), CC0 1.0, those that the set's authors took),
@@ -55,8 +56,9 @@ was not the set's to give. Its weights, figures and samples are gone; please do 
 )
 
 _TRAINING = """\
-From scratch, by `training/train.py`, in about eight hours of one CPU core. Edge generator, 48,000 photos: with all
-losses, by cross-entropy, then with a discriminator (hinge, feature matching, cross-entropy 1.5) at 128x128 and 192x192.
+From scratch, by `training/train.py`, in about ten hours of one CPU core. Edge generator, 52,000 photos: with all
+losses, by cross-entropy, then with a discriminator (hinge, feature matching, cross-entropy 1.5) at 128x128 and 192x192;
+the last 4,000, among them plain ground, by `training/recipes/buildings-edge.yaml`.
 Completion generator, 73,000 photos: with all losses, by the absolute difference in the hole, with a discriminator at
 128x128 and 192x192; then by `training/recipes/buildings-completion.yaml`: 13,600 photos with a discriminator and, from
 mixed true and generated lines, 8,000 without one, by absolute differences and VGG19's features. Moving average."""
@@ -92,17 +94,17 @@ Shop signs removed from ten street fronts that the model has not seen, at 1280x7
 ![Signs, lines, results]({_SIGNS})"""
 
 _LOOKS = """\
-What it does well: cornices, door frames and window frames continue across a stroke, and colours continue without a
-seam. From true lines (`true_edges`) it paints windows, drawers and arches: lines that a person draws become objects.
-PatchMatch is sharper, and copies what does not belong there; Telea smears wedges.
+What it does well: cornices, door frames and window frames continue across a stroke, colours and textures (brick,
+plaster, boards) without a seam. From true lines (`true_edges`) it paints windows, drawers and arches: lines that a
+person draws become objects.
 
-Where it fails: holes wider than some forty pixels are blurred, and darker or browner than their surroundings. Far from
-any known line, the edge generator draws short strokes and rows of dots along the rim; erase them before painting.
-Texture is not continued, and windows that are hidden completely are seldom invented."""
+Where it fails: holes wider than some sixty pixels come out grayer or browner than their surroundings. Far from any
+known line, the edge generator draws short strokes along the rim; erase them before painting. Windows that are hidden
+completely are seldom invented, and texture is taken from the wrong place at times."""
 
 _LIMITS = """\
-- Blur, and a shift of colour, in holes wider than some forty pixels; no texture. See the samples.
-- Lines that are not there, in wide holes and on grounds that are nearly plain, as paper with a little noise.
+- A shift of colour, and texture from the wrong place, in holes wider than some sixty pixels. See the samples.
+- Lines that are not there, in wide holes.
 - No text, faces or people.
 - Photos of other subjects than buildings, rooms and plants: small holes only."""
 

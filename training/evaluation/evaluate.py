@@ -40,6 +40,7 @@ from training.evaluation.metrics import FrechetDistance
 from training.evaluation.report import Row, best_threshold, image_grid, image_row, line_row, markdown_report
 from training.evaluation.results_file import KEY_FIELDS, ResultsFile
 from training.evaluation.scores import Features, Scorer, count_lines
+from training.networks import PIPELINE_SETTINGS
 
 NO_MODEL = ""  # the model of a method that has none
 
@@ -77,7 +78,11 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
         "vgg": None if scorer.vgg is None else fingerprint(scorer.vgg),
         "lpips": None if scorer.lpips is None else fingerprint(scorer.lpips),
         **{f"weights of {name}": fingerprint(*_networks(pipeline)) for name, pipeline in pipelines.items()},
-        **{f"match_colours of {name}": pipeline.config["match_colours"] for name, pipeline in pipelines.items()},
+        **{
+            f"{setting} of {name}": pipeline.config[setting]
+            for name, pipeline in pipelines.items()
+            for setting in PIPELINE_SETTINGS
+        },
     }
     results = ResultsFile(config.output_dir, settings)
     images = ImageFolder(Path(config.output_dir) / "pictures")
