@@ -27,8 +27,9 @@ def test_every_flag_of_the_page_is_a_setting():
 
 def test_every_argument_of_the_page_is_one_of_the_pipeline():
     arguments = dict(re.findall(r"`(\w+)=([^`]+)`", PAGE))
-    assert arguments == {"blend_edges": "False", "strategy": '"original"'}
-    assert arguments.keys() <= inspect.signature(EdgeConnectPipeline.__call__).parameters.keys()
+    assert arguments == {"blend_edges": "False", "strategy": '"original"', "match_texture": "False"}
+    takers = EdgeConnectPipeline.__call__, EdgeConnectPipeline.__init__  # settings are the constructor's
+    assert arguments.keys() <= {name for taker in takers for name in inspect.signature(taker).parameters}
 
 
 def test_every_row_has_as_many_cells_as_its_table():
@@ -51,6 +52,7 @@ def test_the_recipe_sets_what_was_published(stage):
         "adam_beta1": 0,
         "adam_beta2": 0.9,
         "match_colours": False,
+        "match_texture": False,
         "vgg_normalize": False,
     }
     assert {name: getattr(config, name) for name in published} == published
