@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> Any:
-    if name == "ModelMixin":  # diffusers looks the base class of our generators up in this namespace
+    if name == "ModelMixin":  # for diffusers: see registration.py
         return importlib.import_module("diffusers").ModelMixin
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

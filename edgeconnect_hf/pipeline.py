@@ -3,9 +3,7 @@
 import os
 from typing import Any, ClassVar, Literal, overload
 
-import diffusers
 import torch
-from diffusers.pipelines.pipeline_loading_utils import LOADABLE_CLASSES
 from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 from diffusers.utils.import_utils import is_accelerate_available
 
@@ -16,6 +14,7 @@ from .loading import check_dtype, check_model_name, explained, present_name
 from .models import CompletionGenerator, EdgeGenerator
 from .pictures import OUTPUT_TYPES, ImageInput, check_differ, check_one_size, read_images, read_masks, write_images
 from .pipeline_output import EdgeConnectPipelineOutput as EdgeConnectPipelineOutput
+from .registration import register
 from .session import EditSession
 from .windows import STRATEGIES
 
@@ -294,7 +293,4 @@ def _check_word(name: str, value: str, expected: tuple[str, ...]) -> None:
         raise ValueError(f"`{name}` must be one of {', '.join(map(repr, expected))}: got {value!r}.")
 
 
-# diffusers writes "edgeconnect_hf" for each generator into model_index.json; these two lines let its loader, the
-# generic `DiffusionPipeline.from_pretrained` too, find them and this pipeline there.
-LOADABLE_CLASSES.setdefault("edgeconnect_hf", {"ModelMixin": ["save_pretrained", "from_pretrained"]})
-setattr(diffusers, "EdgeConnectPipeline", EdgeConnectPipeline)  # noqa: B010
+register(EdgeConnectPipeline)

@@ -17,6 +17,7 @@ ORDER = (
         "formats",
         "hub",
         "pipeline",
+        "registration",
         "pipeline_output",
         "session",
         "batches",
