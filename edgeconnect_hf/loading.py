@@ -23,6 +23,11 @@ def present_name(name: str | os.PathLike[str] | None) -> str | os.PathLike[str]:
     return BUNDLED_MODEL if name is None else name
 
 
+def is_hub_id(name: str) -> bool:
+    """Whether `name` may be a model's on the Hub: `user/model`."""
+    return re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", name) is not None
+
+
 def check_model_name(name: str | os.PathLike[str]) -> None:
     """Refuse what is neither the folder of a pipeline nor a Hub id.
 
@@ -35,7 +40,7 @@ def check_model_name(name: str | os.PathLike[str]) -> None:
                 f"`pretrained_model_name_or_path` is the folder {str(name)!r}, which has no model_index.json; "
                 "expected a folder written by `save_pretrained` or `edgeconnect convert`."
             )
-    elif not re.fullmatch(r"\w[\w.-]*/\w[\w.-]*", str(name)):
+    elif not is_hub_id(str(name)):
         raise ValueError(
             f"`pretrained_model_name_or_path` is {str(name)!r}, which is neither a folder here nor a model on the Hub "
             "('user/model')."

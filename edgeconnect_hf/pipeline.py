@@ -281,7 +281,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
             if generator is not None:
                 generator.compile(**kwargs)
 
-    def push_to_hub(self, repo_id: str, **options: Any) -> str:  # type: ignore[override]  # other options
+    def push_to_hub(self, repo_id: str, **options: Any) -> Any:  # type: ignore[override]  # other options
         """Save and push in one commit, with a card of our own: `edgeconnect_hf.hub.push_model` has the options."""
         from .hub import push_model  # the Hub is above
 

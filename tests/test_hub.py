@@ -15,7 +15,7 @@ from huggingface_hub import ModelCard
 
 from edgeconnect_hf import EdgeConnectPipeline, EdgeGenerator
 from edgeconnect_hf.hub import push_folder
-from edgeconnect_hf.hub.card import with_location, write_model_card
+from edgeconnect_hf.hub.card import INSTALL, with_location, write_model_card
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
 
@@ -128,7 +128,8 @@ def test_what_is_pushed(hub, author):
     assert "First" in hub.repos["models", "tester/tiny"]["messages"].values()
     assert set(files(hub, "tester/lines")) == {"README.md", "config.json", WEIGHTS}
     card = ModelCard(files(hub, "tester/tiny")["README.md"]["data"].decode())
-    assert (card.data.license, card.data.library_name) == ("apache-2.0", "diffusers")
+    assert (card.data.license, card.data.library_name) == ("apache-2.0", "edgeconnect-hf")
+    assert f"```bash\n{INSTALL}\n```" in card.text
     assert 'EdgeConnectPipeline.from_pretrained("tester/tiny")' in card.text
     assert 'EdgeGenerator.from_pretrained("tester/lines")' in files(hub, "tester/lines")["README.md"]["data"].decode()
 
@@ -303,9 +304,93 @@ def test_command_line_pushes(hub, author, folder, tmp_path):
     assert (model / "README.md").read_text() == card
 
 
-def test_a_folder_without_a_model_is_refused(tmp_path):
+def test_a_sharded_save_is_pulled_whole(hub, author, reader, folder):
+    author.run(
+        """
+pipe = EdgeConnectPipeline.from_pretrained(sys.argv[1])
+pipe.push_to_hub("tester/sharded", max_shard_size="8KB")
+pipe.push_to_hub("tester/sharded", max_shard_size="8KB", variant="fp16")
+""",
+        folder,
+    )
+    names = files(hub, "tester/sharded")
+    for ending in ("json", "fp16.json"):
+        assert f"edge_generator/diffusion_pytorch_model.safetensors.index.{ending}" in names
+    assert not any(name.endswith(f"/{WEIGHTS}") for name in names)
+    pulled = """
+pipes = [EdgeConnectPipeline.from_pretrained(name) for name in (sys.argv[1], "tester/sharded")]
+pipes.append(EdgeConnectPipeline.from_pretrained("tester/sharded", variant="fp16"))
+answer = [pixels(pipe) for pipe in pipes]
+"""
+    whole, *sharded = reader.run(pulled, folder)
+    assert sharded == [whole] * 2  # named "fp16", saved as it was: in fp32
+
+
+def test_what_stands_beside_the_weights_goes_along_unless_they_changed(hub, author, folder, tmp_path):
+    """Card, pictures, attribution, ONNX; where the model was trained on, of these the attribution."""
+    model = tmp_path / "released"
+    shutil.copytree(folder, model)
+    write_model_card(model, summary="See ![samples](samples.jpg).", license="cc-by-4.0", widget=["samples.jpg"])
+    companions = ("samples.jpg", "signs.jpg", "ATTRIBUTION.md", "edge_generator/model.onnx")
+    for name in companions:
+        (model / name).write_text(name)
+    author.run(
+        """
+pipe = EdgeConnectPipeline.from_pretrained(sys.argv[1], dtype=torch.float32)
+pipe.push_to_hub("tester/same")
+with torch.no_grad():
+    pipe.edge_generator.conv_out.bias.add_(1)
+pipe.push_to_hub("tester/tuned")
+EdgeConnectPipeline.from_pretrained("tester/same").push_to_hub("tester/of-the-hub")
+""",
+        model,
+    )
+    same, tuned = files(hub, "tester/same"), files(hub, "tester/tuned")
+    assert set(companions) <= set(same)
+    card = ModelCard(same["README.md"]["data"].decode())
+    assert (card.data.license, card.data.widget) == ("cc-by-4.0", [{"src": "samples.jpg"}])
+    assert 'from_pretrained("tester/same")' in card.text
+    assert set(companions) & set(tuned) == {"ATTRIBUTION.md"}
+    assert "samples.jpg" not in tuned["README.md"]["data"].decode()
+    of_the_hub = ModelCard(files(hub, "tester/of-the-hub")["README.md"]["data"].decode())
+    assert of_the_hub.data.base_model == "tester/same"
+
+
+def test_push_makes_the_space_that_shows_the_model(hub, folder, tmp_path):
+    command = ("-m", "edgeconnect_hf.cli", "push", folder, "tester/shown", "--space", "tester/show", "--private")
+    done = Machine(tmp_path, hub.url).start(*command)
+    assert done.returncode == 0, done.stderr
+    commit, space = done.stdout.splitlines()
+    assert commit.startswith(f"{hub.url}/tester/shown/commit/")
+    assert space == f"{hub.url}/spaces/tester/show"
+    repository = hub.repos["spaces", "tester/show"]
+    assert repository["private"]
+    header = repository["commits"][repository["refs"]["main"]]["README.md"]["data"].decode()
+    assert "models:\n- tester/shown\n" in header
+
+
+def test_what_from_pretrained_refuses_is_not_pushed(hub, folder, tiny_pipeline, tmp_path, caplog):
     with pytest.raises(ValueError, match="holds neither model_index.json nor config.json"):
         push_folder(tmp_path, "tester/nothing")
+    with pytest.raises(ValueError, match="`safe_serialization` is False: expected True"):
+        tiny_pipeline.push_to_hub("tester/nothing", safe_serialization=False)
+    (tmp_path / "config.json").write_text('{"_class_name": "UNet2DModel"}')
+    with pytest.raises(ValueError, match="whose config.json is of none of EdgeGenerator, CompletionGenerator"):
+        push_folder(tmp_path, "tester/nothing")
+    pickled, torn, half = (tmp_path / name for name in ("pickled", "torn", "half"))
+    tiny_pipeline.save_pretrained(pickled, safe_serialization=False)
+    for model in (torn, half):
+        shutil.copytree(folder, model)
+    tiny_pipeline.save_pretrained(half, variant="fp16")
+    for weights in (
+        torn / "edge_generator" / WEIGHTS,
+        half / "edge_generator/diffusion_pytorch_model.fp16.safetensors",
+    ):
+        weights.write_bytes(weights.read_bytes()[:-8])
+    for model, why in ((pickled, ""), (torn, ""), (half, " with variant 'fp16'")):
+        with pytest.raises(ValueError, match=rf"{model.name}', which `from_pretrained` refuses{why}: "):
+            push_folder(model, "tester/nothing")
+    assert ("models", "tester/nothing") not in hub.repos
 
 
 @pytest.mark.parametrize("value", [0, 10**9, -64, 64.0, "64", True])

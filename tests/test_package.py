@@ -1,16 +1,23 @@
 """What `pip install edgeconnect-hf` gives."""
 
+import os
 import re
 import subprocess
 import sys
+import tarfile
+import tomllib
 import zipfile
 from pathlib import Path
+from shutil import copyfile
 
 import pytest
 
 import edgeconnect_hf
+from edgeconnect_hf.hub.card import INSTALL
 
 ROOT = Path(__file__).parent.parent
+EXAMPLES = ROOT / "edgeconnect_hf" / "examples"
+REPOSITORY = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Repository"]
 
 
 def test_every_public_name_resolves_and_is_listed():
@@ -27,55 +34,99 @@ def test_importing_the_package_imports_neither_torch_nor_diffusers():
     assert done.stdout == "set()\n"
 
 
-LOAD_GENERICALLY = """
-import sys
-from diffusers import DiffusionPipeline
-print(type(DiffusionPipeline.from_pretrained(sys.argv[1])) is EdgeConnectPipeline)
-"""
+@pytest.fixture(scope="module")
+def distributions(tmp_path_factory) -> tuple[Path, Path]:
+    """The sdist, and the wheel that is built from it, as for the package index."""
+    folder = tmp_path_factory.mktemp("dist")
+    build = [sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT]
+    subprocess.run(build, capture_output=True, text=True, check=True)
+    return next(folder.glob("*.tar.gz")), next(folder.glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
-def readme_program(tiny_pipeline, tmp_path_factory) -> tuple[str, Path, str]:
-    """In the repository's root, the README's examples as they stand, then diffusers' own loader on a folder.
-
-    The first example, the picture it saves, and what all of it prints.
-    """
-    folder = tmp_path_factory.mktemp("readme")
-    tiny_pipeline.save_pretrained(folder / "tiny")
-    examples = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
-    program = "".join(examples[:2]).replace('"repaired.png"', repr(str(folder / "repaired.png"))) + LOAD_GENERICALLY
-    command = [sys.executable, "-c", program, folder / "tiny"]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    return examples[0], folder / "repaired.png", done.stdout
+def installed(distributions, tmp_path_factory) -> Path:
+    """A folder with what the wheel installs, without its dependencies. `make rehearse` installs these too."""
+    folder = tmp_path_factory.mktemp("site")
+    with zipfile.ZipFile(distributions[1]) as archive:
+        archive.extractall(folder)
+    return folder
 
 
-def test_generic_loader_finds_the_pipeline_after_the_import_the_readme_names(readme_program):
-    assert readme_program[2] == "True\n"
+def run_installed(installed: Path, folder: Path, *arguments: object) -> str:
+    """What a Python prints that finds the package in `installed`, not in this checkout."""
+    environment = {**os.environ, "PYTHONPATH": str(installed), "PYTHONSAFEPATH": "1"}
+    command = [sys.executable, *map(str, arguments)]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
 
 
-def test_readme_examples_run(readme_program):
-    """The six lines and the editing below them."""
-    example, repaired, _ = readme_program
-    assert len(example.strip().splitlines()) == 6
-    assert repaired.stat().st_size > 0
+def test_the_wheel_runs_the_readmes_python(installed, tiny_pipeline, tmp_path):
+    """The six lines, the editing below them, and then diffusers' own loader, which the import lets find our class."""
+    tiny_pipeline.save_pretrained(tmp_path / "tiny")
+    copyfile(EXAMPLES / "door.jpg", tmp_path / "photo.jpg")
+    copyfile(EXAMPLES / "door_mask.png", tmp_path / "mask.png")
+    first, second, *_ = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), flags=re.S)
+    assert len(first.strip().splitlines()) == 6
+    program = f"""{first}{second}
+import edgeconnect_hf
+from diffusers import DiffusionPipeline
+print(edgeconnect_hf.__file__, type(DiffusionPipeline.from_pretrained("tiny")) is EdgeConnectPipeline)
+"""
+    printed = run_installed(installed, tmp_path, "-c", program)
+    assert printed == f"{installed / 'edgeconnect_hf' / '__init__.py'} True\n"
+    assert (tmp_path / "repaired.png").stat().st_size > 0
 
 
-def test_wheel_holds_the_bundled_model_the_examples_and_the_type_marker(tmp_path):
-    build = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", tmp_path, ROOT]
-    subprocess.run(build, capture_output=True, text=True, check=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    with zipfile.ZipFile(wheel) as archive:
-        names = set(archive.namelist())
-    assert "edgeconnect_hf/py.typed" in names
-    bundled = [
-        path
-        for folder in ("checkpoints", "examples")
-        for path in (ROOT / "edgeconnect_hf" / folder).rglob("*")
-        if path.is_file()
-    ]
-    assert {str(path.relative_to(ROOT)) for path in bundled} <= names
-    assert sum(path.suffix == ".safetensors" for path in bundled) == 2
-    assert not any(name.startswith(("tests/", "training/", "space/")) for name in names)
+def test_the_wheel_holds_all_that_the_package_needs_and_nothing_else(installed):
+    package = ROOT / "edgeconnect_hf"
+    of_checkout = {path.relative_to(ROOT) for path in package.rglob("*") if path.is_file()}
+    of_checkout = {path for path in of_checkout if "__pycache__" not in path.parts}
+    of_space = {Path("edgeconnect_hf/hub/space") / path.name for path in (ROOT / "space").glob("*.*")}
+    of_space.add(Path("edgeconnect_hf/hub/space/LICENSE"))
+    files = {path.relative_to(installed) for path in installed.rglob("*") if path.is_file()}
+    assert {path for path in files if not path.parts[0].endswith(".dist-info")} == of_checkout | of_space
+    assert sum(path.suffix == ".safetensors" for path in files) == 2
+    assert Path("edgeconnect_hf/py.typed") in files
+
+
+def test_the_sdist_holds_all_that_the_tests_need(distributions, tmp_path):
+    """What git knows, and nothing that it ignores; a test that reads pictures and recipes runs there."""
+    with tarfile.open(distributions[0]) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (folder,) = tmp_path.iterdir()
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    if (ROOT / ".git").exists():
+        listed = ["git", "-C", ROOT, "ls-files", "--cached", "--others", "--exclude-standard"]
+        known = subprocess.run(listed, capture_output=True, text=True, check=True).stdout.splitlines()
+        assert files - {"PKG-INFO"} == {name for name in known if (ROOT / name).exists()}
+    command = [sys.executable, "-m", "pytest", "-q", "tests/test_provenance.py", "tests/test_differences.py"]
+    environment = {**os.environ, "PYTHONPATH": str(folder)}
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+
+
+def test_the_readme_of_the_index_has_no_relative_link_and_names_the_one_repository(installed):
+    (metadata,) = installed.glob("*.dist-info/METADATA")
+    text = metadata.read_text()
+    targets = re.findall(r"\]\(([^)]+)\)", text)
+    assert len(targets) > 10
+    assert all(target.startswith("https://") for target in targets)
+    for target in targets:
+        if target.startswith(REPOSITORY):
+            kind, _, path = target.removeprefix(f"{REPOSITORY}/").partition("/main/")
+            assert kind in ("blob", "raw")
+            assert (ROOT / path.partition("#")[0]).is_file(), target
+    assert f"Project-URL: Repository, {REPOSITORY}\n" in text
+
+
+def test_the_repository_is_called_the_same_everywhere():
+    """Where it moves: docs/releasing.md has the one command."""
+    assert INSTALL in ("pip install edgeconnect-hf", f"pip install git+{REPOSITORY}")
+    assert f"```bash\n{INSTALL}\n" in (ROOT / "README.md").read_text()
+    texts = [path.read_text() for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "pyproject.toml")]
+    names = {name for text in texts for name in re.findall(r"https://github\.com/[\w.-]+/edgeconnect-hf\b", text)}
+    assert names == {REPOSITORY}
 
 
 def test_released_card_is_up_to_date_and_valid(tmp_path):
@@ -91,6 +142,6 @@ def test_released_card_is_up_to_date_and_valid(tmp_path):
         assert all((folder / picture).is_file() for picture in re.findall(r"!\[[^]]*\]\(([^)]+)\)", card_text))
     card = ModelCard(released)
     data = card.data
-    assert (data.library_name, data.pipeline_tag, data.license) == ("diffusers", "image-to-image", "apache-2.0")
+    assert (data.library_name, data.pipeline_tag, data.license) == ("edgeconnect-hf", "image-to-image", "apache-2.0")
     assert {result.metric_type for result in data.eval_results} == {"psnr", "ssim", "l1"}
     assert "EdgeConnectPipeline.from_pretrained()" in card.text

@@ -1,12 +1,17 @@
 """The card of a training run, and what is said when the push fails."""
 
+import shlex
+
 import pytest
 import yaml
+from huggingface_hub import DatasetCard
 from PIL import Image
 
+from edgeconnect_hf import EdgeConnectPipeline, EdgeGenerator
+from edgeconnect_hf.cli import _parser
 from edgeconnect_hf.hub import PushError
 from training.config import TrainingConfig
-from training.publish import push, write_card
+from training.publish import push, push_line, write_card
 
 
 def write(output_dir, **settings) -> str:
@@ -51,10 +56,38 @@ def test_names_on_the_hub_are_shown_whole(tmp_path):
 def test_the_command_for_a_later_push_can_be_pasted_and_keeps_a_model_private(tmp_path, private, flag):
     folder = tmp_path / "my model"
     folder.mkdir()
-    (folder / "model_index.json").touch()
+    EdgeConnectPipeline(EdgeGenerator(base_channels=1, num_residual_blocks=1)).save_pretrained(folder)
     config = TrainingConfig(
         train_data_dir="photos", max_train_steps=1, hub_model_id="user/no/such", hub_private_repo=private
     )
     with pytest.raises(PushError) as failure:
         push(folder, config)
     assert str(failure.value).endswith(f"To push it later: edgeconnect push '{folder}' user/no/such{flag}")
+
+
+def test_a_fine_tune_names_the_hubs_model_that_it_began_with(tmp_path):
+    """From the Hub, and by the card of the stage before."""
+    first, second = tmp_path / "first", tmp_path / "second"
+    for folder in (first, second):
+        folder.mkdir()
+    assert "base_model: user/edge\n" in write(first, train_data_dir="photos", pretrained_model_name_or_path="user/edge")
+    settings = {"train_data_dir": "photos", "pretrained_model_name_or_path": str(first), "stage": "joint"}
+    assert "base_model: user/edge\n" in write(second, **settings)
+    (first / "README.md").unlink()
+    assert "base_model" not in write(second, **settings)
+
+
+def test_the_licence_of_a_data_set_of_the_hub_is_that_of_its_card(tmp_path, monkeypatch):
+    about = DatasetCard("---\nlicense: cc-by-4.0\n---\n# Photos\n")
+    monkeypatch.setattr("training.publish.DatasetCard.load", lambda name: {"user/photos": about}[name])
+    card = write(tmp_path, dataset_name="user/photos")
+    assert "stage on `user/photos` (licence on its card: cc-by-4.0): 5 updates" in card
+
+
+@pytest.mark.parametrize(("model", "named"), [(None, "USER/my-run"), ("user/model", "user/model")])
+def test_the_line_that_shares_a_result_is_a_command(tmp_path, model, named):
+    config = TrainingConfig(train_data_dir="photos", max_train_steps=1, hub_model_id=model)
+    command, *arguments = shlex.split(push_line(tmp_path / "my-run", config))
+    assert command == "edgeconnect"
+    args = _parser().parse_args(arguments)
+    assert (args.folder, args.repo_id, args.space) == (tmp_path / "my-run", named, f"{named}-demo")

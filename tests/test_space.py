@@ -125,5 +125,5 @@ def test_models_of_the_hub_stand_in_the_header(deploy, hub, tmp_path):
 def test_a_name_that_cannot_be_is_refused_in_words():
     done = subprocess.run([sys.executable, SPACE / "deploy.py", "bad name"], capture_output=True, text=True)
     assert done.returncode == 1
-    assert done.stderr.startswith("'bad name' could not be deployed: Repo id must")
+    assert done.stderr.startswith("deploy.py: error: the push to 'bad name' failed: Repo id must")
     assert "Traceback" not in done.stderr

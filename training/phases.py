@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edgeconnect_hf import EdgeConnectPipeline
-from edgeconnect_hf.hub.card import VALIDATION_GRID
+from edgeconnect_hf.hub.card import VALIDATION_GRID, local_name, with_location
 from training.checkpoints.folders import choose_checkpoint, find_checkpoints
 from training.config import Stage, TrainingConfig
 from training.data.rows import load_rows
@@ -135,3 +135,6 @@ def _copy(folder: Path, output_dir: Path, names: Iterable[str]) -> None:
             shutil.copytree(folder / name, output_dir / name, dirs_exist_ok=True)
         elif (folder / name).exists():
             shutil.copyfile(folder / name, output_dir / name)
+    card = output_dir / "README.md"
+    if card.exists():  # its example names the folder
+        card.write_text(with_location(card.read_text(encoding="utf-8"), local_name(output_dir)), encoding="utf-8")

@@ -5,9 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import yaml
+from huggingface_hub import DatasetCard, metadata_load
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, HFValidationError
 
 from edgeconnect_hf.hub import PushError, push_folder
 from edgeconnect_hf.hub.card import VALIDATION_SECTION, write_model_card
+from edgeconnect_hf.loading import is_hub_id
 from training.config import TrainingConfig, without_local_paths
 
 _TRAINS = {
@@ -31,21 +34,47 @@ def write_card(
     settings = without_local_paths(config)
     data = settings["dataset_name"] or settings["train_data_dir"]
     on_hub = config.dataset_name is not None and not Path(config.dataset_name).exists()
+    source = f"`{data}`{_licence(data) if on_hub else ''}"
     table = "\n".join(f"| {name} | {value:.4g} |" for name, value in logged.items())
     write_model_card(
         output_dir,
         summary=f"{_TRAINS[config.stage]} Trained with `training/train.py` of edgeconnect_hf.",
         license=config.license,
-        location=config.hub_model_id,
+        base_model=_base_model(config),
         datasets=[data] if on_hub else [],
         sections={
-            "Training": f"{config.stage.capitalize()} stage on `{data}`: {step} updates, {samples} images of "
+            "Training": f"{config.stage.capitalize()} stage on {source}: {step} updates, {samples} images of "
             f"{config.resolution}x{config.resolution} pixels, {minutes:.1f} minutes.",
             "Losses at the end": f"On the last batch looked at.\n\n| name | value |\n|---|---|\n{table}",
             **VALIDATION_SECTION,
             "Settings": f"```yaml\n{yaml.safe_dump(settings, sort_keys=False)}```",
         },
     )
+
+
+def _base_model(config: TrainingConfig) -> str | None:
+    """The Hub's model that a run was fine-tuned from, if need be over the stages before it."""
+    start = config.pretrained_model_name_or_path
+    if start is None or not Path(start).is_dir():
+        return start if start is not None and is_hub_id(start) else None
+    card = Path(start) / "README.md"
+    base: str | None = (metadata_load(card) or {}).get("base_model") if card.is_file() else None
+    return base
+
+
+def _licence(dataset: str) -> str:
+    """In words, the licence on a data set's card; nothing if there is none, or the Hub cannot be reached."""
+    try:
+        licence = DatasetCard.load(dataset).data.license
+    except (EntryNotFoundError, HfHubHTTPError, HFValidationError, OSError, ValueError):
+        return ""
+    return f" (licence on its card: {licence})" if licence else ""
+
+
+def push_line(output_dir: Path, config: TrainingConfig) -> str:
+    """The command that publishes a finished pipeline and a Space that shows it."""
+    model = config.hub_model_id or f"USER/{output_dir.resolve().name}"
+    return shlex.join(["edgeconnect", "push", str(output_dir), model, "--space", f"{model}-demo"])
 
 
 def push(output_dir: Path, config: TrainingConfig) -> str:

@@ -28,7 +28,7 @@ from training.config import TrainingConfig
 from training.flags import parse_training_config
 from training.networks import needed_generators
 from training.phases import check_runs, join_results, plan_runs
-from training.publish import push
+from training.publish import push, push_line
 
 _TRAIN = Path(__file__).with_name("train.py")
 # Of a child: one thread, unless the user wants more, and progress bars that are short and rare.
@@ -219,6 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             raise SystemExit(f"PushError: {error}") from error
     if (output_dir / EdgeConnectPipeline.config_name).exists():  # not where the last child was told to stop
         print(f"G1 and G2 are one pipeline in {output_dir}.")
+        print(f"To share it, with a page that shows it: {push_line(output_dir, completion[-1])}")
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from training.checkpoints.folders import find_latest
 from training.config import TrainingConfig
 from training.flags import parse_training_config
 from training.phases import check_runs, copy_result, plan_runs
+from training.publish import push_line
 from training.trainer import NonFiniteError, Trainer
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,8 @@ def train(*phases: TrainingConfig) -> None:
     if runs[-1].folder != output_dir and PartialState().is_main_process:
         copy_result(runs[-1].folder, output_dir)
         logger.info("The result of the last phase is in %s.", output_dir)
+    if phases[-1].stage != "edge":  # G1 alone paints nothing to show
+        logger.info("To share it, with a page that shows it: %s", push_line(output_dir, phases[-1]))
 
 
 def _what_stays(error: Exception, phases: Sequence[TrainingConfig]) -> str:

@@ -132,7 +132,8 @@ def _parser() -> argparse.ArgumentParser:
     push.set_defaults(run=run_push)
     push.add_argument("folder", type=Path, help="written by training, convert or save_pretrained")
     push.add_argument("repo_id", help="user/model; created if it does not exist")
-    push.add_argument("--private", action="store_true", help="make the repository private if it is created")
+    push.add_argument("--space", metavar="USER/SPACE", help="make or update a Space that shows the model, too")
+    push.add_argument("--private", action="store_true", help="make what is created private")
     push.add_argument("--message", help="commit message")
     push.add_argument(
         "--push-validation-pictures",

@@ -32,16 +32,19 @@ def run_export(args: argparse.Namespace) -> int:
 
 def run_push(args: argparse.Namespace) -> int:
     """`edgeconnect push`."""
-    from ..hub import push_folder
+    from ..hub import push_folder, push_space
 
-    url = push_folder(
+    silence_diffusers()
+    commit = push_folder(
         args.folder,
         args.repo_id,
         private=args.private or None,
         commit_message=args.message,
         push_validation_pictures=args.push_validation_pictures,
     )
-    print(url)
+    print(commit)
+    if args.space is not None:
+        print(push_space(args.space, [commit.repo_url.repo_id], private=args.private or None))
     return 0
 
 

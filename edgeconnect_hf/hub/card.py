@@ -6,6 +6,10 @@ from pathlib import Path
 
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 
+# How one installs the package; "pip install edgeconnect-hf" once it is on the package index (docs/releasing.md).
+INSTALL = "pip install git+https://github.com/edgeconnect-hf/edgeconnect-hf"
+LIBRARY = "edgeconnect-hf"
+
 VALIDATION_GRID = "validation.png"  # the pictures a training run validates on: as a rule the user's own
 VALIDATION_SECTION = {
     "Samples": f"Validation pictures, fixed before the training.\n\n![validation grid]({VALIDATION_GRID})"
@@ -41,7 +45,13 @@ of a hole, a completion generator paints between them. A person may edit the lin
 ```python
 {example}```
 
-The class comes with `pip install edgeconnect-hf`. diffusers' generic `DiffusionPipeline.from_pretrained` finds it after
+It needs the package edgeconnect-hf, with Python 3.11 or later:
+
+```bash
+{install}
+```
+
+diffusers' generic `DiffusionPipeline.from_pretrained` finds the class after
 `from edgeconnect_hf import EdgeConnectPipeline`.
 {sections}
 ## Citation
@@ -69,6 +79,7 @@ def write_model_card(
     sections: Mapping[str, str] | None = None,
     evaluation: Sequence[EvalResult] = (),
     widget: Sequence[str] = (),
+    base_model: str | None = None,
 ) -> Path:
     """Write `README.md` into a model folder.
 
@@ -77,24 +88,27 @@ def write_model_card(
         summary (`str`): what this model is, in a sentence or two.
         license (`str`): the weights' licence, as the Hub abbreviates it (`"apache-2.0"`, `"cc-by-nc-4.0"`).
         title (`str`): the card's heading.
-        location (`str`, *optional*): what the example passes to `from_pretrained`; the folder's name by default, and
-            nothing (the bundled model) for `""`.
+        location (`str`, *optional*): what the example passes to `from_pretrained`; nothing (the bundled model) for
+            `""`. By default the folder, as seen from here or, where it does not lie below, by its name, which loads
+            from the folder above it.
         network (`str`): the class the folder holds: the pipeline, `"EdgeGenerator"` or `"CompletionGenerator"`.
         datasets (`Sequence[str]`): Hub ids of the training data.
         sections (`Mapping[str, str]`, *optional*): further headings and their Markdown text, in order.
         evaluation (`Sequence[EvalResult]`): measured figures, for the Hub's `model-index`.
         widget (`Sequence[str]`): pictures in the repository that the Hub shows as samples.
+        base_model (`str`, *optional*): the Hub's model that this one was fine-tuned from.
 
     Returns:
         The path written.
     """
     metadata = ModelCardData(
-        library_name="diffusers",
+        library_name=LIBRARY,  # the Hub's snippet for "diffusers" lacks the import of our class
         pipeline_tag="image-to-image",
         license=license,
+        base_model=base_model,
         datasets=list(datasets) or None,
         metrics=sorted({result.metric_type for result in evaluation}) or None,
-        tags=["edgeconnect", "image-inpainting", "inpainting", "gan"],
+        tags=["edgeconnect", "image-inpainting", "inpainting", "gan", "safetensors"],
         widget=[{"src": picture} for picture in widget] or None,
         model_name=title if evaluation else None,
         eval_results=list(evaluation) or None,
@@ -102,7 +116,8 @@ def write_model_card(
     body = _BODY.format(
         title=title,
         summary=summary,
-        example=_example(network, Path(folder).resolve().name if location is None else location),
+        example=_example(network, local_name(Path(folder)) if location is None else location),
+        install=INSTALL,
         sections=_sections(sections or {}),
     )
     path = Path(folder) / "README.md"
@@ -122,6 +137,18 @@ def without_validation_grid(card: str) -> str:
     """The text of a card without the section of a training run's validation pictures, and without their picture."""
     card = card.replace(_sections(VALIDATION_SECTION), "")
     return re.sub(rf"!\[[^\]\n]*\]\((?:\./)?{re.escape(VALIDATION_GRID)}[^)\n]*\)", "", card)
+
+
+def pictures_of(card: str) -> set[str]:
+    """The files beside a card that its text shows."""
+    shown = re.findall(r"!\[[^\]\n]*\]\((?:\./)?([^)\s]+)[^)\n]*\)", ModelCard(card, ignore_metadata_errors=True).text)
+    return {picture for picture in shown if "://" not in picture}
+
+
+def local_name(folder: Path) -> str:
+    """What a card calls a folder of this machine: its path from here, without what lies above."""
+    folder, here = folder.resolve(), Path.cwd()
+    return folder.relative_to(here).as_posix() if here in folder.parents else folder.name
 
 
 def _sections(sections: Mapping[str, str]) -> str:

@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from huggingface_hub import CommitOperationAdd, create_commit, create_repo, file_exists
+from huggingface_hub import CommitInfo, CommitOperationAdd, create_commit, create_repo, file_exists
 from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the client of the installed version
 
-from .card import VALIDATION_GRID, with_location, without_validation_grid, write_model_card
+from .card import VALIDATION_GRID, pictures_of, with_location, without_validation_grid, write_model_card
+from .folder import check_loads, origin_of, take_along
 
 # The files that are published, by folder. A training run also keeps checkpoints, logs and earlier stages there.
 _WEIGHTS = r"diffusion_pytorch_model(\.\w+)?(-\d{5}-of-\d{5})?\.safetensors"  # a variant's name, a shard's number
@@ -41,7 +42,7 @@ def push_folder(
     commit_message: str | None = None,
     token: str | None = None,
     push_validation_pictures: bool = False,
-) -> str:
+) -> CommitInfo:
     """Push a model folder to the Hub in one commit: weights, configuration, card, samples, ONNX files, nothing else.
 
     Files that the Hub already has are not sent again. Nothing changes there before the commit, the last step. The
@@ -57,29 +58,32 @@ def push_folder(
             it validated on; by default the card is pushed without it.
 
     Returns:
-        The address of the commit.
+        The commit; as text, its address.
 
     Raises:
-        ValueError: the folder holds no model, or one of the model's files or folders is a link.
+        ValueError: the folder holds no model that `from_pretrained` loads, or one of the model's files or folders is a
+            link.
         PushError: the Hub refused it, or cannot be reached.
     """
     folder = Path(folder)
-    if not any((folder / name).is_file() for name in ("model_index.json", "config.json")):
-        raise ValueError(f"`folder` is {str(folder)!r}, which holds neither model_index.json nor config.json.")
     files: dict[str, Path | bytes] = dict(_find_published(folder))
+    check_loads(folder)
     if push_validation_pictures and (grid := folder / VALIDATION_GRID).exists():
         files[VALIDATION_GRID] = _checked(grid, stat.S_ISREG)
-    with _push_errors(repo_id):
+    with push_errors(repo_id):
         full_id = create_repo(repo_id, private=private, token=token, exist_ok=True).repo_id
         if "README.md" in files:
             card = with_location((folder / "README.md").read_bytes().decode(), full_id)
-            files["README.md"] = (card if VALIDATION_GRID in files else without_validation_grid(card)).encode()
+            card = card if VALIDATION_GRID in files else without_validation_grid(card)
+            files["README.md"] = card.encode()
+            for picture in pictures_of(card) - files.keys():
+                logger.warning("The card shows %s, which is no file of a model: not pushed.", picture)
         return create_commit(
             full_id,
             [CommitOperationAdd(name, file) for name, file in files.items()],
             commit_message=commit_message or "Upload EdgeConnect model",
             token=token,
-        ).commit_url
+        )
 
 
 def push_model(
@@ -91,33 +95,52 @@ def push_model(
     commit_message: str | None = None,
     token: str | None = None,
     license: str = "other",
-) -> str:
+    max_shard_size: int | str | None = None,
+    safe_serialization: bool = True,
+) -> CommitInfo:
     """Save a pipeline or a generator and push it in one commit. A card that the repository has already is kept.
+
+    A pipeline that was loaded from a folder and not trained since takes that folder's card, pictures, attribution and
+    ONNX files along; one that was trained since, the attribution only. A new card names the Hub's model that it was
+    loaded from.
 
     Args:
         model: what has `save_pretrained`.
         variant (`str`, *optional*): `"fp16"` names the weights' files so, beside others in the repository.
         license (`str`): the weights' licence for a new card, as the Hub abbreviates it.
+        max_shard_size (`int` or `str`, *optional*): as in `save_pretrained`, `"100MB"` for instance.
+        safe_serialization (`bool`): has to be True; there for those who know it from diffusers.
         repo_id, private, commit_message, token: as in `push_folder`.
 
     Returns:
-        The address of the commit.
+        The commit; as text, its address.
 
     Raises:
+        ValueError: `safe_serialization` is False.
         PushError: the Hub refused it, or cannot be reached.
     """
+    if not safe_serialization:
+        raise ValueError(
+            "`safe_serialization` is False: expected True, as `from_pretrained` reads safetensors only, no pickles."
+        )
+    sharding = {} if max_shard_size is None else {"max_shard_size": max_shard_size}
     with tempfile.TemporaryDirectory() as folder:
-        model.save_pretrained(folder, variant=variant)
-        with _push_errors(repo_id):
+        model.save_pretrained(folder, variant=variant, **sharding)
+        take_along(model, Path(folder))
+        with push_errors(repo_id):
             repo_id = create_repo(repo_id, private=private, token=token, exist_ok=True).repo_id
             has_card = file_exists(repo_id, "README.md", token=token)
-        if not has_card:
+        card = Path(folder) / "README.md"
+        if has_card:
+            card.unlink(missing_ok=True)
+        elif not card.exists():
             write_model_card(
                 folder,
                 summary="An EdgeConnect model.",
                 license=license,
                 location=repo_id,
                 network=type(model).__name__,
+                base_model=None if isinstance(origin := origin_of(model), Path) or origin == repo_id else origin,
             )
         return push_folder(folder, repo_id, private=private, commit_message=commit_message, token=token)
 
@@ -146,7 +169,8 @@ def _checked(path: Path, is_right: Callable[[int], bool]) -> Path:
 
 
 @contextmanager
-def _push_errors(repo_id: str) -> Iterator[None]:
+def push_errors(repo_id: str) -> Iterator[None]:
+    """Turn whatever the client raises into a `PushError` that names the repository."""
     try:
         yield
     except (httpx.HTTPError, HFValidationError, OSError, RuntimeError) as error:
