@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_TRUST = 8  # a pixel of the next, half as large picture is sure where an eighth of it is known
+TRUST = 8  # a pixel of the next, half as large picture is sure where an eighth of it is known
 _TEXTURE = 17  # pixels; what is finer than about this stays as painted where a colour is laid in
-_RELAXATIONS = 16  # of each size; 64 are 0.02 dB nearer to the truth and take three times as long
+RELAXATIONS = 16  # of each size; 64 are 0.02 dB nearer to the truth and take three times as long
 
 
 def match_colours(painted: Tensor, known: Tensor, mask: Tensor) -> Tensor:
@@ -81,8 +81,8 @@ def spread(values: Tensor, weights: Tensor) -> Tensor:
         return weighted + mean * open_share
     small_weights = _halve(weights)
     small = _halve(weighted) / small_weights.clamp(min=tiny)
-    filled = weighted + _double(spread(small, (_TRUST * small_weights).clamp(max=1)), size) * open_share
-    for _ in range(_RELAXATIONS):
+    filled = weighted + _double(spread(small, (TRUST * small_weights).clamp(max=1)), size) * open_share
+    for _ in range(RELAXATIONS):
         filled = torch.addcmul(weighted, open_share, _sum_of_neighbours(filled), value=1 / 4)
     return filled
 

@@ -309,7 +309,8 @@ def test_convert_then_inpaint(run, files, published_checkpoints):
 @pytest.mark.parametrize("package", ["onnx", "onnxscript"])
 def test_export_without_its_extra_says_what_to_install_and_writes_nothing(package, run, files, model, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)
-    monkeypatch.delitem(sys.modules, "edgeconnect_hf.formats.onnx", raising=False)
+    for module in ("onnx", "onnx_colours"):
+        monkeypatch.delitem(sys.modules, f"edgeconnect_hf.formats.{module}", raising=False)
     code, _, err = run("export", model, "out", "--format", "onnx")
     assert (code, err) == (
         2,

@@ -122,11 +122,15 @@ def _parser() -> argparse.ArgumentParser:
         "--dtype", choices=tuple(DTYPES), default="fp32", help="of the written weights (default: fp32)"
     )
 
-    export = commands.add_parser("export", help="export both generators for another runtime")
+    export = commands.add_parser("export", help="export the generators for another runtime")
     export.set_defaults(run=run_export)
     export.add_argument("model", help="model folder, or user/model on the Hub")
     export.add_argument("output", type=Path, help="folder to write; may be the model folder itself")
     export.add_argument("--format", choices=("onnx",), required=True, help="onnx: any batch size, height and width")
+    export.add_argument("--dtype", choices=("fp32", "fp16"), default="fp32", help="of the weights (default: fp32)")
+    export.add_argument(
+        "--end-to-end", action="store_true", help="also one file of both: photo, mask and known lines to the result"
+    )
 
     push = commands.add_parser("push", help="push a model folder to the Hub")
     push.set_defaults(run=run_push)

@@ -25,7 +25,8 @@ def run_export(args: argparse.Namespace) -> int:
     from ..pipeline import EdgeConnectPipeline
 
     silence_diffusers()
-    for path in export_onnx(EdgeConnectPipeline.from_pretrained(args.model), args.output):
+    pipeline = EdgeConnectPipeline.from_pretrained(args.model)
+    for path in export_onnx(pipeline, args.output, dtype=torch_dtype(args.dtype), end_to_end=args.end_to_end):
         print(path)
     return 0
 

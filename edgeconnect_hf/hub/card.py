@@ -139,6 +139,18 @@ def without_validation_grid(card: str) -> str:
     return re.sub(rf"!\[[^\]\n]*\]\((?:\./)?{re.escape(VALIDATION_GRID)}[^)\n]*\)", "", card)
 
 
+def with_section(card: str, heading: str, text: str) -> str:
+    """The text of a card with a section, in place of one of that heading or before "Citation", else at the end."""
+    section = _sections({heading: text})
+    replaced, count = re.subn(
+        rf"\n## {re.escape(heading)}\n.*?(?=\n## |\Z)", lambda _: section, card, count=1, flags=re.S
+    )
+    if count:
+        return replaced
+    before, citation, after = card.partition("\n## Citation\n")
+    return f"{before}{section}{citation}{after}"
+
+
 def pictures_of(card: str) -> set[str]:
     """The files beside a card that its text shows."""
     shown = re.findall(r"!\[[^\]\n]*\]\((?:\./)?([^)\s]+)[^)\n]*\)", ModelCard(card, ignore_metadata_errors=True).text)

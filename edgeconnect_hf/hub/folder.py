@@ -16,14 +16,7 @@ from ..pipeline import EdgeConnectPipeline
 _CLASSES = {each.__name__: each for each in (EdgeGenerator, CompletionGenerator)}
 _VARIANT = re.compile(r"diffusion_pytorch_model\.(\w+?)(?:-\d{5}-of-\d{5})?\.safetensors")
 
-_OF_THE_WEIGHTS = (
-    "README.md",
-    "samples.jpg",
-    "signs.jpg",
-    "edge_generator/model.onnx",
-    "completion_generator/model.onnx",
-    "end_to_end.onnx",
-)
+_OF_THE_WEIGHTS = ("README.md", "samples.jpg", "signs.jpg")  # and the ONNX files
 _ATTRIBUTION = "ATTRIBUTION.md"  # of the photos; it holds for what is trained on from these weights too
 
 
@@ -73,7 +66,9 @@ def take_along(model: Any, folder: Path) -> None:
     origin = origin_of(model)
     if not (isinstance(origin, Path) and isinstance(model, EdgeConnectPipeline)):
         return
-    names = [_ATTRIBUTION, *(_OF_THE_WEIGHTS if _has_the_weights_of(model, origin) else ())]
+    names = [_ATTRIBUTION]
+    if _has_the_weights_of(model, origin):
+        names += [*_OF_THE_WEIGHTS, *(path.relative_to(origin).as_posix() for path in origin.glob("**/*.onnx"))]
     for name in names:
         if (origin / name).is_file() and (folder / name).parent.is_dir():
             copyfile(origin / name, folder / name)

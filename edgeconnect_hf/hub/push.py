@@ -20,9 +20,9 @@ from .folder import check_loads, origin_of, take_along
 _WEIGHTS = r"diffusion_pytorch_model(\.\w+)?(-\d{5}-of-\d{5})?\.safetensors"  # a variant's name, a shard's number
 _NETWORK = rf"README\.md|config\.json|{_WEIGHTS}|diffusion_pytorch_model\.safetensors\.index(\.\w+)?\.json"
 _PUBLISHED = {
-    "": rf"{_NETWORK}|model_index\.json|ATTRIBUTION\.md|samples\.jpg|signs\.jpg",
-    "edge_generator": rf"{_NETWORK}|model\.onnx(\.data)?",
-    "completion_generator": rf"{_NETWORK}|model\.onnx(\.data)?",
+    "": rf"{_NETWORK}|model_index\.json|ATTRIBUTION\.md|samples\.jpg|signs\.jpg|end_to_end(_fp16)?\.onnx",
+    "edge_generator": rf"{_NETWORK}|model(_fp16)?\.onnx",
+    "completion_generator": rf"{_NETWORK}|model(_fp16)?\.onnx",
     "edge_discriminator": r"README\.md|config\.json|model\.safetensors",
     "completion_discriminator": r"README\.md|config\.json|model\.safetensors",
 }
