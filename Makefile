@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 
-.PHONY: inpaint test test-slow fuzz provenance chromium quality format
+.PHONY: inpaint test test-slow fuzz provenance docs chromium quality format
 
 inpaint: $(VENV)/.edgeconnect
 	$(BIN)/edgeconnect inpaint examples/facade.jpg examples/facade_mask.png -o repaired.png
@@ -24,6 +24,10 @@ fuzz: $(VENV)/.edgeconnect-dev
 # Where every committed picture comes from; fails where one cannot be traced to the training data's manifest.
 provenance: $(VENV)/.edgeconnect-dev
 	@$(BIN)/python training/data/provenance.py
+
+# The pages of docs/ as a site in build/site; a warning is an error. The notice is of mkdocs-material's successor.
+docs: $(VENV)/.edgeconnect-dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
 
 # The page's tests drive the system's browser; without one they are skipped, and say so.
 chromium:
@@ -57,5 +61,5 @@ $(VENV)/.edgeconnect: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(VENV)/.edgeconnect-dev: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet --editable ".[demo,heif,train,onnx,dev]"
+	$(BIN)/python -m pip install --quiet --editable ".[demo,heif,train,onnx,docs,dev]"
 	@touch $@ $(VENV)/.edgeconnect

@@ -46,7 +46,10 @@ class EdgeConnectPipeline(DiffusionPipeline):
         match_texture: bool = False,
     ):
         super().__init__()
-        if isinstance(edge_generator, CompletionGenerator) or isinstance(completion_generator, EdgeGenerator):
+        if not (
+            isinstance(edge_generator, EdgeGenerator | None)
+            and isinstance(completion_generator, CompletionGenerator | None)
+        ):
             raise TypeError(
                 "`edge_generator` must be an EdgeGenerator and `completion_generator` a CompletionGenerator: got "
                 f"{type(edge_generator).__name__} and {type(completion_generator).__name__}."

@@ -1,11 +1,15 @@
 """ONNX files against the pipeline: the same pixels on any size, nothing of this machine in them."""
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 pytest.importorskip("onnxruntime", reason="pip install edgeconnect-hf[onnx]")
 pytest.importorskip("onnxscript", reason="pip install edgeconnect-hf[onnx]")
@@ -19,6 +23,8 @@ from edgeconnect_hf.edges import canny, to_gray
 from edgeconnect_hf.formats.onnx import export_onnx
 from edgeconnect_hf.formats.onnx_colours import OPSET
 from edgeconnect_hf.hub.card import with_section, write_model_card
+
+ROOT = Path(__file__).parent.parent
 
 # Batch, height, width: the smallest, odd halves, flat and upright, powers of two and their neighbours.
 SIZES = (
@@ -81,6 +87,22 @@ def test_end_to_end_is_the_pipeline(exported):
         torch.testing.assert_close(torch.from_numpy(repaired), expected.images, rtol=0, atol=5e-3)
         known = np.broadcast_to(inputs["mask"] == 0, repaired.shape)
         assert np.array_equal(repaired[known], inputs["image"][known])
+
+
+def test_the_pages_ten_lines_repair_a_photo(exported, tmp_path, monkeypatch):
+    """In a Python without torch; odd sizes are cut to multiples of four."""
+    (program,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "onnx.md").read_text(), flags=re.S)
+    (tmp_path / "my-model").symlink_to(exported)
+    for name, file in (("door.jpg", "photo.jpg"), ("door_mask.png", "mask.png")):
+        with Image.open(ROOT / "edgeconnect_hf" / "examples" / name) as picture:
+            picture.resize((302, 171)).save(tmp_path / file)
+    program = f"import sys; sys.modules['torch'] = None\n{program}"
+    subprocess.run([sys.executable, "-c", program], cwd=tmp_path, check=True)
+    photo, mask, repaired = (cv2.imread(tmp_path / f"{name}") for name in ("photo.jpg", "mask.png", "repaired.png"))
+    assert repaired.shape == (168, 300, 3)
+    known = mask[:168, :300] < 128
+    assert np.array_equal(repaired[known], photo[:168, :300][known])
+    assert not np.array_equal(repaired, photo[:168, :300])
 
 
 def test_nothing_in_a_file_tells_of_this_machine(exported):
