@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := $(or $(VIRTUAL_ENV),.venv)
 BIN := $(VENV)/bin
 
-.PHONY: inpaint test test-slow fuzz provenance docs chromium quality format
+.PHONY: inpaint test test-slow fuzz rehearse provenance docs chromium quality format
 
 inpaint: $(VENV)/.edgeconnect
 	$(BIN)/edgeconnect inpaint examples/facade.jpg examples/facade_mask.png -o repaired.png
@@ -20,6 +20,10 @@ test-slow: $(VENV)/.edgeconnect-dev chromium
 MINUTES ?= 10
 fuzz: $(VENV)/.edgeconnect-dev
 	OMP_NUM_THREADS=1 $(BIN)/python tests/fuzz/run.py --minutes $(MINUTES)
+
+# A release without uploads: wheel, index, push, pull and Space, all on this machine.
+rehearse: $(VENV)/.edgeconnect-dev
+	$(BIN)/python tests/rehearse.py
 
 # Where every committed picture comes from; fails where one cannot be traced to the training data's manifest.
 provenance: $(VENV)/.edgeconnect-dev
