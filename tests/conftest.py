@@ -16,6 +16,8 @@ LONGEST = (
     "test_demo.py",
     "test_attacks_demo.py",
     "test_hub.py",
+    "test_docs.py",
+    "test_onnx.py",
     "test_train.py",
     "test_data.py",
     "test_package.py",

@@ -28,6 +28,7 @@ def shown(notebook: nbformat.NotebookNode) -> list[list[list[str]]]:
     return [[sorted(output.get("data", ())) for output in cell.get("outputs", ())] for cell in notebook.cells]
 
 
+@pytest.mark.slow
 def test_it_runs_elsewhere_and_shows_pictures_where_the_committed_one_does(notebook, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, value in {"OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "IPYTHONDIR": str(tmp_path)}.items():

@@ -48,11 +48,11 @@ def test_nothing_is_wrong_with_a_true_list(checkout):
     assert find_faults(*checkout, LICENCES) == []
 
 
-@pytest.mark.parametrize("name", ["new.png", "picture.txt", "pixels.npy", "network/weights.safetensors"])
+@pytest.mark.parametrize("name", ["new.png", "picture.txt", "pixels.npy", "network/weights.safetensors", "a.ipynb"])
 def test_a_picture_without_a_row_is_named_whatever_its_ending(checkout, name):
     root, rows, files = checkout
     (root / name).parent.mkdir(exist_ok=True)
-    if name.endswith("safetensors"):
+    if name.endswith(("safetensors", "ipynb")):
         (root / name).write_bytes(b"numbers")
     elif name.endswith("npy"):
         np.save(root / name, np.zeros(3))

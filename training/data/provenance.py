@@ -24,7 +24,7 @@ from training.data.manifest import PhotoSet, read_manifest
 ROOT = Path(__file__).resolve().parents[2]
 LIST = "provenance.csv"
 DRAWN = "drawn"
-ARRAY_SUFFIXES = (".npy", ".npz", ".safetensors")
+OTHER_SUFFIXES = (".npy", ".npz", ".safetensors", ".ipynb")  # that hold pictures, or came of them
 
 
 @dataclass(frozen=True)
@@ -94,10 +94,10 @@ def find_faults(root: Path, rows: Sequence[Row], files: Sequence[str], licences:
 
 
 def _pictures(root: Path, files: Sequence[str]) -> Iterator[str]:
-    """The files that hold pictures or came of them: what Pillow recognises, whatever its name, arrays and weights."""
+    """The files that hold pictures or came of them: what Pillow recognises, whatever its name, arrays, weights, notebooks."""
     for name in files:
         path = root / name
-        if path.suffix in ARRAY_SUFFIXES:
+        if path.suffix in OTHER_SUFFIXES:
             yield name
             continue
         try:
