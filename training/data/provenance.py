@@ -94,7 +94,7 @@ def find_faults(root: Path, rows: Sequence[Row], files: Sequence[str], licences:
 
 
 def _pictures(root: Path, files: Sequence[str]) -> Iterator[str]:
-    """The files that hold pictures or came of them: what Pillow recognises, whatever its name, arrays, weights, notebooks."""
+    """The files that hold pictures or came of them: what Pillow recognises, whatever its name, and the other kinds."""
     for name in files:
         path = root / name
         if path.suffix in OTHER_SUFFIXES:
