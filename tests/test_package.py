@@ -143,5 +143,6 @@ def test_released_card_is_up_to_date_and_valid(tmp_path):
     card = ModelCard(released)
     data = card.data
     assert (data.library_name, data.pipeline_tag, data.license) == ("edgeconnect-hf", "image-to-image", "apache-2.0")
+    assert [BUNDLED / picture["src"] for picture in data.widget] == [BUNDLED / "samples.jpg", BUNDLED / "signs.jpg"]
     assert {result.metric_type for result in data.eval_results} == {"psnr", "ssim", "l1"}
     assert "EdgeConnectPipeline.from_pretrained()" in card.text

@@ -69,8 +69,9 @@ Forty of these holes were judged by eye, unlabelled and in random order (`traini
 PatchMatch was preferred, in 7 this model, in 7 neither. Where both copy texture, this model leaves a gray haze in wide
 holes, and PatchMatch does not.
 
-`true_edges` paints from Canny's lines of the whole image, `no_edges` from none; `telea` is OpenCV's, `patchmatch` that
-of the package pypatchmatch. LPIPS is on AlexNet. Seconds per image are of one busy CPU core (Intel Xeon without AMX).
+`true_edges` paints from Canny's lines of the whole image, `no_edges` from none; `telea` and `fsr_fast` are
+OpenCV's, `patchmatch` that of the package pypatchmatch. LPIPS is on AlexNet. Seconds per image are of one busy CPU core
+(Intel Xeon without AMX).
 Computed by
 
 ```
@@ -79,7 +80,8 @@ Computed by
 
 _COMMAND = """\
 python training/evaluation/evaluate.py --dataset data/street_fronts data/apartments data/rooms --max_pictures 20 \\
-  --mask_bins 20-30,40-50 --methods model,true_edges,no_edges,telea,patchmatch --lpips_weights lpips_alex.safetensors"""
+  --mask_bins 20-30,40-50 --methods model,true_edges,no_edges,telea,fsr_fast,patchmatch \\
+  --lpips_weights lpips_alex.safetensors"""
 
 _SAMPLES = f"""\
 Irregular holes of 20 to 30 % of the image, 256x256, not selected; the last column has the lines that the edge
@@ -120,6 +122,7 @@ def write_release_card(folder: Path) -> Path:
         summary=_SUMMARY,
         license="apache-2.0",
         location="",
+        widget=(_GRID, _SIGNS),
         sections={
             "Networks": _NETWORKS,
             "Training data": _TRAINING_DATA,
