@@ -39,7 +39,9 @@ def open_page(browser: Browser, url: str) -> Page:
 
 
 def wait_for_result(page: Page) -> None:
-    page.wait_for_function("() => document.querySelector('.ec-status').textContent.startsWith('Repaired in')")
+    page.wait_for_function(
+        "() => /^Repaired in [\\d.]+ seconds\\.$/.test(document.querySelector('.ec-status').textContent)"
+    )
 
 
 def click_example(page: Page, number: int) -> float:

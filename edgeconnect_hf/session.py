@@ -144,10 +144,16 @@ class EditSession:
         return line_maps
 
     @torch.no_grad()
-    def complete(self, edges: ImageInput | None = None, colour_hints: ImageInput | None = None) -> Any:
+    def complete(
+        self,
+        edges: ImageInput | None = None,
+        colour_hints: ImageInput | None = None,
+        match_texture: bool | None = None,
+    ) -> Any:
         """Paint the hole from lines: those in `edges`, by default the session's last ones, drawn first if need be.
 
-        `colour_hints` are of this call only; other ones do not repaint a window. Arguments and result as in
+        `colour_hints` and `match_texture` (by default the pipeline's) are of this call only; other ones do not repaint
+        a window: a first call without texture shows a result early, a second one adds it. Arguments and result as in
         `EdgeConnectPipeline.complete`.
         """
         generator = self.pipeline.completion_generator
@@ -159,6 +165,7 @@ class EditSession:
         if edges is not None:
             self.line_maps = read_edges(edges, "edges", self.pictures, self.masks)
         line_maps = cast("list[Array]", self.line_maps)
+        is_textured = self.pipeline.config["match_texture"] if match_texture is None else match_texture
 
         def predict(image: torch.Tensor, comp_edges: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
             pred_image = generator(blend(image, 1, mask), comp_edges, return_dict=False)[0]  # [N,3,h,w]
@@ -177,10 +184,13 @@ class EditSession:
             if painted is None or not all(map(np.array_equal, painted.lines, lines_now)):
                 shown = [(views[place].colour, lines[place], views[place].unknown) for place in batch]
                 pred_images = self._run(predict, shown, generator.dtype)
-                pairs = zip(batch, pred_images, strict=True)
-                details = [self._detail(views[place], pred_image, line_maps) for place, pred_image in pairs]
-                painted = self._painted[batch] = _Painted(lines_now, pred_images, details)
-            for place, pred_image, detail in zip(batch, painted.pred_images, painted.details, strict=True):
+                painted = self._painted[batch] = _Painted(lines_now, pred_images)
+            if is_textured and painted.details is None:
+                pairs = zip(batch, painted.pred_images, strict=True)
+                painted.details = [self._detail(views[place], pred_image, line_maps) for place, pred_image in pairs]
+            no_details: list[Floats | float] = [0.0] * len(batch)
+            details = painted.details if is_textured and painted.details is not None else no_details
+            for place, pred_image, detail in zip(batch, painted.pred_images, details, strict=True):
                 self._paste_hole(views[place], pred_image, detail, repaired, hints)
         self.pipeline.maybe_free_model_hooks()
         pictures = [with_colour(picture, colour) for picture, colour in zip(self.pictures, repaired, strict=True)]
@@ -242,10 +252,8 @@ class EditSession:
         target = line_map[window.view_slices]
         target[writable] = np.maximum(target[writable], lines)  # of another view's, which may see farther
 
-    def _detail(self, view: View, pred_image: Floats, line_maps: list[Array]) -> Floats | float:
+    def _detail(self, view: View, pred_image: Floats, line_maps: list[Array]) -> Floats:
         """What `match_texture` adds to a view's hole, `[h,w,3]`: `[H,W,3]` of the hole's box in the photo."""
-        if not self.pipeline.config["match_texture"]:
-            return 0.0
         window = view.window
         unknown = self._unknown(view.picture)[window.view_slices]
         enlarged = window.enlarge_image(view.composite(pred_image))
@@ -276,10 +284,11 @@ class EditSession:
         target[hole] = from_float(colour[:, : target.shape[2]].clip(0, 1), target.dtype)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Painted:
-    """What became of windows that ran together: the lines `[h,w]` that G2 saw, its pictures `[h,w,3]`, their detail."""
+    """What became of windows that ran together: the lines `[h,w]` that G2 saw, its pictures `[h,w,3]`, their detail
+    `[H,W,3]` once it was asked for."""
 
     lines: list[Floats]
     pred_images: list[Floats]
-    details: list[Floats | float]
+    details: list[Floats] | None = None

@@ -306,6 +306,39 @@ def test_paint_draw_undo_compare_save_and_restore(open_page, files, pipeline, ti
 
 
 @needs_chromium
+def test_a_draft_comes_first_its_texture_follows_and_undo_brings_what_was_given_up(open_page, files, pipeline):
+    pipeline.register_to_config(match_texture=True)
+    try:
+        page = open_page()
+        open_photo(page, files / "photo.png")
+        page.evaluate(
+            """() => {
+              const status = document.querySelector('.ec-status');
+              window.said = [];
+              new MutationObserver(() => window.said.push(status.textContent)).observe(status, { childList: true });
+            }"""
+        )
+        repair_after(page, stroke, (190, 150), (290, 150), (290, 170), (190, 170))
+        final = "() => /^Repaired in [\\d.]+ seconds\\.$/.test(document.querySelector('.ec-status').textContent)"
+        page.wait_for_function(final)
+        assert any(text.endswith("; its texture follows.") for text in page.evaluate("window.said"))
+        assert page.evaluate("document.querySelector('.ec').app.work.results.length") == 1
+        repaired = pixels(save(page, "png")[1])
+        expected = EdgeConnectPipeline(**pipeline.components)(Image.open(files / "photo.png"), pipeline.mask).images[0]
+        assert np.array_equal(repaired, np.asarray(expected))
+
+        # As if a stroke had come before the texture, and was undone.
+        page.evaluate("document.querySelector('.ec').app.work.state.result.isDraft = true")
+        page.keyboard.press("Control+z")  # after a menu, too
+        page.keyboard.press("Control+Shift+z")
+        page.wait_for_function(final)
+        assert not page.evaluate("document.querySelector('.ec').app.work.state.result.isDraft")
+        assert np.array_equal(pixels(save(page, "png")[1]), repaired)
+    finally:
+        pipeline.register_to_config(match_texture=False)
+
+
+@needs_chromium
 def test_masks_are_uploaded_and_changed_and_the_result_is_kept(open_page, files, pipeline):
     page = open_page()
     open_photo(page, files / "photo.png")

@@ -15,7 +15,7 @@ from PIL import Image
 
 gr = pytest.importorskip("gradio", reason="the page needs the extra `demo`")
 
-from edgeconnect_hf import select_object  # noqa: E402
+from edgeconnect_hf import EdgeConnectPipeline, select_object  # noqa: E402
 from edgeconnect_hf.demo import Limits, jobs  # noqa: E402
 from edgeconnect_hf.demo.api import Endpoints  # noqa: E402
 from edgeconnect_hf.demo.canvas import Canvas  # noqa: E402
@@ -309,6 +309,18 @@ def test_a_mask_is_read_as_the_pipeline_reads_it(canvas, photo, tmp_path):
     Image.new("F", photo.size, 0.3).save(tmp_path / "float.tiff")
     with pytest.raises(gr.Error, match="`mask` is a PIL picture of mode F"):
         canvas.read_mask({"path": str(tmp_path / "float.tiff")}, **size)
+
+
+def test_a_draft_is_smooth_and_says_that_texture_is_missing(canvas, model, tiny_pipeline, photo, hole, tmp_path):
+    textured = EdgeConnectPipeline(**{**tiny_pipeline.components, "match_texture": True})
+    canvas = Canvas({"": Model(textured, canvas.gate, Limits())}, canvas.files, canvas.gate)
+    page = Page(canvas, save(photo, tmp_path / "photo.png"), hole)
+    sent = {**page.sent, "mask": pack(page.mask), "touched": pack(page.touched)}
+    assert [canvas.repair(**sent, draft=draft)["isDraft"] for draft in (True, False)] == [True, False]
+    assert np.array_equal(page.repair(draft=True), pixels(tiny_pipeline(photo, hole).images[0]))
+    assert np.array_equal(page.repair(), pixels(textured(photo, hole).images[0]))
+    plain = Canvas({"": model}, canvas.files, canvas.gate)
+    assert plain.repair(**sent, draft=True)["isDraft"] is False  # nothing would follow
 
 
 def test_colours_laid_into_the_hole_are_the_pipelines(canvas, tiny_pipeline, photo, hole, tmp_path):

@@ -113,6 +113,20 @@ def test_only_windows_whose_lines_changed_are_repainted(tiny_pipeline, large, ma
     assert painted == [1] * 6
 
 
+def test_texture_is_added_later_and_no_network_runs_again(tiny_pipeline, large, mask, painted):
+    """A draft without it, then the pipeline's own result, then the draft again."""
+    smooth, textured = (
+        EdgeConnectPipeline(**{**tiny_pipeline.components, "match_texture": setting})(large, mask).images[0]
+        for setting in (False, True)
+    )
+    assert not np.array_equal(smooth, textured)
+    painted.clear()
+    edit = EdgeConnectPipeline(**{**tiny_pipeline.components, "match_texture": True}).open(large, mask)
+    for setting, expected in ((False, smooth), (None, textured), (False, smooth), (True, textured)):
+        assert np.array_equal(edit.complete(match_texture=setting)[0], expected)
+    assert painted == [1] * len(HOLES)
+
+
 def test_photos_of_one_size_run_together_and_apart(tiny_pipeline, painted):
     photos = np.random.default_rng(1).integers(0, 256, (3, 60, 80, 3), dtype=np.uint8)
     mask = np.zeros((60, 80), bool)

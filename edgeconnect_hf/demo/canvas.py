@@ -82,20 +82,24 @@ class Canvas:
         sigma: float = 2.0,
         strategy: str = "auto",
         model: Any = None,
+        draft: bool = False,
     ) -> dict[str, Any]:
         """Draw the lines in the hole, or keep those in `edges`, and paint it.
 
-        `touched` is 1 where a person drew a line and 2 where they erased one; `colours` are RGBA in 32 bits.
+        `touched` is 1 where a person drew a line and 2 where they erased one; `colours` are RGBA in 32 bits. A
+        `draft` is without texture; where there would be one, the answer says that it is not final.
         """
         hole, chosen = self._unpack_hole(mask, width, height), self._model(model)
         with chosen.turn(hole, strategy, halves=2):
             drawing = _unpack_drawing(hole.shape, touched, edges, colours)
             read = self._reader(photo, width, height)
-            lines, repaired = chosen.edit(_path(photo), read, hole, drawing, sigma=sigma, strategy=strategy)
+            is_draft = draft is True and chosen.pipeline.config["match_texture"]
+            lines, repaired = chosen.edit(_path(photo), read, hole, drawing, is_draft, sigma=sigma, strategy=strategy)
             top, left, bottom, right = tight(hole)
             patch = repaired.crop((left, top, right, bottom))
             patch.info = {key: value for key, value in repaired.info.items() if key == "icc_profile"}
-            return {"edges": pack(lines), "patch": self.files.encode(patch), "box": [left, top, right, bottom]}
+            box = [left, top, right, bottom]
+            return {"edges": pack(lines), "patch": self.files.encode(patch), "box": box, "isDraft": is_draft}
 
     def propose_lines(
         self,

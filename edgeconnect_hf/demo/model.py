@@ -168,7 +168,13 @@ class Model:
             return self._call("complete", (photo, mask, edges), options)[0]
 
     def edit(
-        self, path: str, read: Callable[[], Image.Image], mask: Bools, drawing: Drawing, **settings: Any
+        self,
+        path: str,
+        read: Callable[[], Image.Image],
+        mask: Bools,
+        drawing: Drawing,
+        is_draft: bool = False,
+        **settings: Any,
     ) -> tuple[Bytes, Image.Image]:
         """One stroke's lines and repaired photo, from the session of the last one where there is one.
 
@@ -177,10 +183,11 @@ class Model:
             read: reads it.
             mask (`np.ndarray`): `[H,W]` bool, True in the hole.
             drawing (`Drawing`): what a person drew and erased.
+            is_draft (`bool`): without `match_texture`, which takes as long as the networks.
             settings: of `EdgeConnectPipeline.open`.
         """
         with as_refusals():
-            return self._edit(path, read, mask, drawing, settings)
+            return self._edit(path, read, mask, drawing, is_draft, settings)
 
     def propose(
         self, path: str, read: Callable[[], Image.Image], mask: Bools, drawing: Drawing, **settings: Any
@@ -216,11 +223,17 @@ class Model:
             return getattr(self.pipeline, method)(*pictures, **options)
 
     def _edit_photo(
-        self, path: str, read: Callable[[], Image.Image], mask: Bools, drawing: Drawing, settings: dict[str, Any]
+        self,
+        path: str,
+        read: Callable[[], Image.Image],
+        mask: Bools,
+        drawing: Drawing,
+        is_draft: bool,
+        settings: dict[str, Any],
     ) -> tuple[Bytes, Image.Image]:
         with self._opening(path, read, mask, settings) as opened:
             edges = opened.draw(drawing)
-            return edges, opened.session.complete(edges, drawing.colours)[0]
+            return edges, opened.session.complete(edges, drawing.colours, False if is_draft else None)[0]
 
     def _propose_lines(
         self, path: str, read: Callable[[], Image.Image], mask: Bools, drawing: Drawing, settings: dict[str, Any]

@@ -30,7 +30,10 @@ export class App {
     this.view = new View(this.frame, find(".ec-stage"), () => this.panel.showView(this.view));
     this.repairs = new Repairs(this.work, this.server, this.panel.settings, {
       begins: () => this.panel.showBusy(true),
-      comes: (seconds) => { this.refresh(); this.panel.say(`Repaired in ${seconds.toFixed(1)} seconds.`); },
+      comes: (seconds, isDraft) => {
+        this.refresh();
+        this.panel.say(`Repaired in ${seconds.toFixed(1)} seconds${isDraft ? "; its texture follows" : ""}.`);
+      },
       fails: (error) => this.fail(error),
       ends: () => this.panel.showBusy(false),
     });
@@ -170,6 +173,8 @@ export class App {
     if (!this.work.photo || !this.work.step(by)) return;
     this.panel.say(by < 0 ? "Undone." : "Done again.");
     this.refresh();
+    const { isCurrent, result } = this.work.state; // a repair may have been given up there
+    if (this.panel.settings.live && (!isCurrent || result?.isDraft)) this.repairs.start();
   }
 
   /** @param {"mask"} plane @param {(value: number) => number} change @param {string} label */

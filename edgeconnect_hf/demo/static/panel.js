@@ -256,7 +256,10 @@ export class Panel {
   }
 
   closeMenus() {
-    for (const menu of this.root.querySelectorAll("details")) menu.open = false;
+    const menus = [...this.root.querySelectorAll("details")];
+    const hadFocus = menus.some((menu) => menu.open && menu.contains(document.activeElement));
+    for (const menu of menus) menu.open = false;
+    if (hadFocus) this.#find(".ec-view").focus(); // a hidden button would keep the keys from everything
   }
 
   /** @param {string} accept @returns {Promise<File | null>} */

@@ -5,7 +5,7 @@ import { patchUrl } from "./work.js";
 
 /**
  * @typedef {{live: boolean, draws: "me" | "mine", sigma: number, model: string}} Settings
- * @typedef {{begins: () => void, comes: (seconds: number) => void, fails: (error: unknown) => void, ends: () => void}} On
+ * @typedef {{begins: () => void, comes: (seconds: number, isDraft: boolean) => void, fails: (error: unknown) => void, ends: () => void}} On
  */
 
 export class Repairs {
@@ -26,27 +26,31 @@ export class Repairs {
     this.isBusy = false;
   }
 
-  /** Repair the present state. The server ends the job before. */
+  /** Repair the present state, first without texture, where that comes later. The server ends the job before. */
   async start() {
     const { work, settings } = this, { photo, mask, touched, colours } = work.state;
     const number = ++this.newest, began = performance.now();
     this.isBusy = true;
     this.on.begins();
     try {
-      const answer = await this.server.askAbout("repair", photo, {
+      const question = {
         width: photo.width, height: photo.height, mask: toWire(mask), touched: toWire(touched),
         edges: settings.draws === "mine" ? toWire(work.state.edges) : null,
         ...(colours && { colours: toWire(colours) }),
         sigma: settings.sigma, model: settings.model,
-      });
-      if (number !== this.newest || answer.replaced) return;
-      const url = patchUrl(answer.patch), image = new Image();
-      image.src = url;
-      await image.decode(); // so that nothing flashes
-      if (number !== this.newest) return;
-      const seconds = (performance.now() - began) / 1000;
-      work.settle({ box: answer.box, patch: answer.patch, url, mask: work.state.mask, seconds }, fromWire(answer.edges));
-      this.on.comes(seconds);
+      };
+      const isDrafted = () => work.state.isCurrent && work.state.result?.isDraft;
+      do {
+        const answer = await this.server.askAbout("repair", photo, { ...question, draft: !isDrafted() });
+        if (number !== this.newest || answer.replaced) return;
+        const url = patchUrl(answer.patch), image = new Image();
+        image.src = url;
+        await image.decode(); // so that nothing flashes
+        if (number !== this.newest) return;
+        const seconds = (performance.now() - began) / 1000;
+        work.settle({ box: answer.box, patch: answer.patch, url, mask: work.state.mask, seconds, isDraft: answer.isDraft }, fromWire(answer.edges));
+        this.on.comes(seconds, answer.isDraft);
+      } while (isDrafted());
     } catch (error) {
       if (number === this.newest) this.on.fails(error);
     } finally {

@@ -4,8 +4,8 @@
  * @typedef {import("./planes.js").Packed} Packed @typedef {import("./planes.js").Plane} Plane
  * @typedef {{id: string, blob: Blob, name: string, path: string | null, url: string, width: number, height: number}} Photo
  *   `path`: the server's, null until it is uploaded; `url`: what the browser shows
- * @typedef {{box: number[], patch: string, url: string, mask: Packed, seconds: number}} Result
- *   `box`: left, top, right, bottom; `patch`: a PNG in base64
+ * @typedef {{box: number[], patch: string, url: string, mask: Packed, seconds: number, isDraft?: boolean}} Result
+ *   `box`: left, top, right, bottom; `patch`: a PNG in base64; `isDraft`: its texture is missing
  * @typedef {{photo: Photo, mask: Packed, edges: Packed, touched: Packed, colours: Packed | null, result: Result | null,
  *   isCurrent: boolean}} State `isCurrent`: the result shows this hole and these lines
  * @typedef {"mask" | "edges" | "touched" | "colours"} Name of a plane
@@ -93,9 +93,9 @@ export class Work {
   settle(result, edges) {
     unpack(edges, this.edges);
     this.#cover(result);
-    const state = { ...this.state, edges, result, isCurrent: true };
+    const before = this.state, state = { ...before, edges, result, isCurrent: true };
     this.history.replace(state);
-    this.results = [...this.results, state].slice(-12);
+    this.results = [...this.results.filter((each) => each !== before), state].slice(-12); // not its draft, too
   }
 
   /** Give up what was changed since the last state. */
