@@ -13,6 +13,7 @@ _TOLERANCE = 2 / 255  # from the plane; less is the noise of rounding twice
 _FEWEST = 16  # pixels that tell a slope; any three lie on a plane
 
 Bools = npt.NDArray[np.bool_]
+Box = tuple[int, int, int, int]  # top, left, bottom, right; the last two are one past the end
 
 
 def check_padding(mask_padding: int) -> None:
@@ -21,8 +22,8 @@ def check_padding(mask_padding: int) -> None:
         raise ValueError(f"`mask_padding` must be a whole number from 0 to {MAX_PADDING}: got {mask_padding!r}.")
 
 
-def tight(mask: Bools) -> tuple[int, int, int, int]:
-    """The smallest box around all True of `[H,W]`: top, left, bottom, right; there must be one."""
+def tight(mask: Bools) -> Box:
+    """The smallest box around all True of `[H,W]`; there must be one."""
     rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
     return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1
 

@@ -139,7 +139,7 @@ class EdgeConnectPipeline(DiffusionPipeline):
                 of holes. `"resize"`: in such windows, those larger than the training scale made smaller.
                 `"auto"`: in such windows, made smaller only around holes larger than the training scale. Windows of up
                 to 2048 pixels a side are not made so small that over half of what is known would be lost, as between
-                the bars of a fence.
+                the bars of a fence. `"auto"` and `"crop"` divide long thin holes, such as a scratch, into tiles.
             output_type (`str`): `"pil"`, `"np"` (float32 in [0,1]) or `"pt"` (float32 in [0,1]).
             return_dict (`bool`): an `EdgeConnectPipelineOutput`, or the tuple `(images, edges)`.
             mask_padding (`int`): pixels by which the hole grows first, from 0 to 256. A mask that is cut tightly around

@@ -3,7 +3,8 @@
 The networks see about a hundred pixels around a point, so a window around each group of holes serves as well as the
 whole photo, at a fraction of the cost. They were trained on small squares: a much larger hole is filled better when
 its window is reduced first and only the hole's content is enlarged again. This does not hold for a hole as fine as a
-fence, because no known pixel between its bars would be left.
+fence, because no known pixel between its bars would be left; nor for one as long and thin as a scratch, which is
+repaired in tiles along it.
 """
 
 import functools
@@ -16,16 +17,17 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from .holes import tight
+from .holes import Box, tight
 from .models import MIN_SIZE
+from .tiles import divide
 
 STRATEGIES = ("auto", "original", "crop", "resize")
 
 _CONTEXT = 128  # pixels around a hole; eight residual blocks see 110
+_THIN_CONTEXT = 64  # pixels around a tile, whose hole has known ones all along
+_THIN = 4  # times as long as a hole is thick where it may be cut are the training pictures' sides
 _LARGEST = 2048  # pixels a side; larger windows are made smaller whatever is lost, as they would take gigabytes
 _CELL = 32  # holes nearer to each other than this many pixels are one group from the start
-
-Box = tuple[int, int, int, int]  # top, left, bottom, right; the last two are one past the end
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,8 @@ def find_windows(
             `"resize"`: the same, but worked on at no more than `sample_size` a side. `"auto"`: at no more than a hole
             of the training scale and its context take, so that such holes stay at their own size. Either limit is
             doubled, up to 2048, as long as over half of a window's known pixels would be lost. They bound time and
-            memory.
+            memory. `"auto"` and `"crop"` divide a larger window into tiles where its hole is thin, at most a quarter of
+            `sample_size`, unless all tiles together would take more pixels than the window has.
         sample_size (`int`): side of the pictures the networks were trained on.
         unknown (`np.ndarray`, *optional*): `[H,W]`, True where nothing is known: by default in the hole only.
 
@@ -139,7 +142,17 @@ def find_windows(
         return _with_context(box, size)
 
     unknown = mask if unknown is None else unknown
-    return [_window(seen, box, unknown, limit) for box, seen in _merge(_hole_boxes(mask), view, auto_limit)]
+
+    def windows(box: Box, seen: Box) -> list[Window]:
+        if strategy != "resize" and max(_size(seen)) > auto_limit:
+            parts = divide(mask, box, auto_limit - 2 * _THIN_CONTEXT, sample_size // _THIN)
+            tiles = [_window(_with_context(part, size, is_thin), part, unknown, limit) for part, is_thin in parts]
+            cost = sum(math.prod(tile.work_size) for tile in tiles)
+            if any(is_thin for _, is_thin in parts) and cost <= math.prod(_size(seen)):
+                return tiles
+        return [_window(seen, box, unknown, limit)]
+
+    return [window for pair in _merge(_hole_boxes(mask), view, auto_limit) for window in windows(*pair)]
 
 
 def region(mask: npt.NDArray[np.bool_], strategy: str, sample_size: int) -> Box:
@@ -192,10 +205,11 @@ def _auto_limit(sample_size: int) -> int:
     return max(2 * sample_size, sample_size + 2 * _CONTEXT)  # as `_with_context`
 
 
-def _with_context(box: Box, size: tuple[int, int]) -> Box:
+def _with_context(box: Box, size: tuple[int, int], is_thin: bool = False) -> Box:
     """`box` with context around it: what the networks see around a point, or half the hole's length if that is more, as
-    with the paper's masks of a quarter of the area. Moved into the photo where it would stick out."""
-    context = max(_CONTEXT, max(_size(box)) // 2)
+    with the paper's masks of a quarter of the area; less around a tile of a thin hole. Moved into the photo where it
+    would stick out."""
+    context = _THIN_CONTEXT if is_thin else max(_CONTEXT, max(_size(box)) // 2)
     (top, bottom), (left, right) = (
         _extent(start - context, stop + context, length)
         for start, stop, length in ((box[0], box[2], size[0]), (box[1], box[3], size[1]))

@@ -24,6 +24,7 @@ ORDER = (
         "proposals",
         "views",
         "windows",
+        "tiles",
     ),
     *("loading", "selection", "hints", "extension", "pictures", "segmenting", "regions"),
     *("texture", "patches", "holes", "colours", "edges", "models", "digests"),

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from PIL import Image
 
 from ..extension import find_margins
-from ..holes import grow
+from ..holes import Box, grow
 from ..pictures import Array, DeepImage, Picture, from_float, read_edges, read_file, read_images, read_map, read_masks
 from ..pictures.decoding import to_plain_mode
-from ..windows import Box, find_windows, region
+from ..windows import find_windows, region
 from .jobs import STREAM
 from .sizes import check_size
 
