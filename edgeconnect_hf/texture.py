@@ -65,7 +65,8 @@ def match_texture(painted: Floats, hole: Bools, unknown: Bools, lines: Bools, sc
         found, textured = search.on_map(places), search.picture
     textured = textured + trust * _blur(planes - textured, _DETAIL * scale)
     along = torch.from_numpy(np.exp(-_distance(~lines) / (_DETAIL * scale)))  # [H,W]
-    share = along * _contrast(planes, scale) / (_contrast(planes, scale) + _contrast(textured, scale))
+    painted_contrast = _contrast(planes, scale)
+    share = along * painted_contrast / (painted_contrast + _contrast(textured, scale))
     merged = torch.lerp(textured, planes, share).clamp(0, 1)
     return cast(Floats, np.where(hole[..., None], merged.permute(1, 2, 0).numpy(), painted))
 

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from edgeconnect_hf import EdgeConnectPipeline, session
+from edgeconnect_hf import EdgeConnectPipeline, patches, session
 from edgeconnect_hf.texture import match_texture
 
 NOWHERE = np.zeros((128, 128), bool)
@@ -67,6 +67,14 @@ def test_known_pixels_stay_and_the_result_is_always_the_same(hole):
     assert np.array_equal(one[~hole], painted[~hole])
     assert not np.array_equal(one[hole], painted[hole])
     assert np.array_equal(one, other)
+
+
+def test_how_many_pixels_are_compared_at_once_changes_nothing(hole, monkeypatch):
+    """But for the last bit of a sum."""
+    painted = np.random.default_rng(0).random((128, 128, 3), np.float32)
+    expected = match_texture(painted, hole, hole, NOWHERE)
+    monkeypatch.setattr(patches, "_AT_ONCE", 61)
+    assert np.allclose(match_texture(painted, hole, hole, NOWHERE), expected, rtol=0, atol=1e-6)
 
 
 def test_nothing_is_taken_from_what_is_unknown(hole):
