@@ -6,10 +6,11 @@ import torch
 from torch import nn
 from torch.testing import assert_close
 
-from edgeconnect_hf import CompletionGenerator
+from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, session
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "benchmarks"))
 
+import edits
 import measuring
 from published import published_generator
 
@@ -48,3 +49,16 @@ def test_results_are_printed_and_written(tmp_path, monkeypatch, capsys):
     measuring.publish("speed", {"Times": [{"": "ours", "ms": 1234.5}, {"": "theirs", "ms": None}]})
     assert "Times\n\n|  | ms |\n| --- | ---: |\n| ours | 1234 |\n| theirs |  |\n" in capsys.readouterr().out
     assert '"ms": 1234.5' in (tmp_path / "results" / "speed.json").read_text()
+
+
+def test_the_steps_of_each_edit_add_up_and_the_packages_functions_come_back(tiny_pipeline, photo, hole):
+    pipe = EdgeConnectPipeline(**{**tiny_pipeline.components, "match_colours": True, "match_texture": True})
+    before = session.match_texture
+    first, line, colours = edits.edit(pipe, photo, hole)
+    assert session.match_texture is before
+    for call in (first, line, colours):
+        assert sum(call[step] for step in edits.STEPS) == pytest.approx(call["total"])
+        assert call["the rest"] > 0  # no step counts within another
+    assert all(first[step] > 0 for step in edits.STEPS)
+    assert line["G1"] == 0 < min(line["G2"], line["match_texture"])
+    assert colours["G2"] == colours["match_texture"] == 0 < colours["pasting"]
