@@ -3,6 +3,7 @@
 # ruff: noqa: F811  # fixtures are imported, and named as arguments
 
 import errno
+import gc
 import json
 import os
 import subprocess
@@ -35,6 +36,11 @@ def test_help_shows_examples_and_imports_no_torch(files):
     done = subprocess.run([sys.executable, "-c", program], cwd=files, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("[]\n")
     assert "edgeconnect edges photo.jpg mask.png -o lines.png" in done.stdout
+
+
+def test_garbage_is_collected_again_after_the_imports(model):
+    device.load_pipeline(model)
+    assert gc.isenabled()
 
 
 def test_edges_edited_and_given_back(run, files):
