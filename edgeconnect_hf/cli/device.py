@@ -88,7 +88,7 @@ def load_pipeline(model: str | None, device: str = "auto", dtype: str = "auto") 
 
 @contextmanager
 def _without_collector() -> Iterator[None]:
-    """For imports: what they make stays, and looking for garbage among it takes a sixth of their time."""
+    """For imports: what they make stays, and looking for garbage among it takes over a quarter of their time."""
     was_enabled = gc.isenabled()
     gc.disable()
     try:
