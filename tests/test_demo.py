@@ -339,6 +339,24 @@ def test_a_draft_comes_first_its_texture_follows_and_undo_brings_what_was_given_
 
 
 @needs_chromium
+def test_moving_the_photo_does_not_leave_the_page_busy(open_page, files):
+    """It ends the wait for what was asked before, here to grow the hole, and begins none of its own."""
+    page = open_page()
+    open_photo(page, files / "photo.png")
+    repair_after(page, stroke, (190, 150), (290, 150), (290, 170), (190, 170))
+    page.evaluate(
+        """() => {
+          const {app} = document.querySelector('.ec');
+          app.change(() => new Promise(() => {}), () => {});
+        }"""
+    )
+    expect(page.locator(".ec-busy")).to_be_visible()
+    take(page, "hand")
+    stroke(page, (20, 20), (30, 20))
+    wait_until_settled(page)
+
+
+@needs_chromium
 def test_masks_are_uploaded_and_changed_and_the_result_is_kept(open_page, files, pipeline):
     page = open_page()
     open_photo(page, files / "photo.png")

@@ -135,8 +135,7 @@ export class App {
   /** @param {Point} point @param {import("./tools.js").Keys} keys */
   begin(point, keys) {
     if (!this.work.photo) return null;
-    this.repairs.drop();
-    this.number++;
+    this.interrupt();
     return begin(this.panel.tool.id, {
       work: this.work, layers: this.layers,
       size: () => this.panel.size, colour: () => this.panel.colour,
@@ -145,6 +144,13 @@ export class App {
       select: (points, more) => select(this, points, more),
       pan: (from, to) => this.view.pan((to.x - from.x) * this.view.scale, (to.y - from.y) * this.view.scale),
     }, point, keys);
+  }
+
+  /** A person does something: what was asked of the server is for a state that is no more. */
+  interrupt() {
+    this.repairs.drop();
+    this.number++;
+    this.panel.showBusy(false);
   }
 
   /** A change is whole. @param {string} label @param {Partial<State>} [changes] */
@@ -168,8 +174,7 @@ export class App {
 
   /** @param {-1 | 1} by */
   step(by) {
-    this.repairs.drop();
-    this.number++;
+    this.interrupt();
     if (!this.work.photo || !this.work.step(by)) return;
     this.panel.say(by < 0 ? "Undone." : "Done again.");
     this.refresh();
