@@ -115,13 +115,19 @@ def describe_machine() -> dict[str, Any]:
 def publish(name: str, tables: dict[str, list[Row]]) -> None:
     """Prints the tables with their titles as Markdown, and writes them to `benchmarks/results/<name>.json`."""
     machine = describe_machine()
-    command = shlex.join(["python", f"benchmarks/{name}.py", *sys.argv[1:]])
+    command = shlex.join(["python", f"benchmarks/{name}.py", *map(_without_folders_elsewhere, sys.argv[1:])])
     print(f"\n`{command}`: " + ", ".join(f"{key} {value}" for key, value in machine.items() if value is not None))
     for title, rows in tables.items():
         print(f"\n{title}\n\n{_markdown(rows)}")
     RESULTS.mkdir(exist_ok=True)
     result = {"command": command, "machine": machine, "tables": tables}
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")
+
+
+def _without_folders_elsewhere(argument: str) -> str:
+    """An argument as it is, but of a path that leads out of this checkout the last part only: others may read it."""
+    path = Path(argument)
+    return path.name if path.is_absolute() or ".." in path.parts else argument
 
 
 def _markdown(rows: list[Row]) -> str:

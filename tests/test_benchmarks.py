@@ -1,3 +1,5 @@
+import json
+import shlex
 import sys
 from pathlib import Path
 
@@ -46,7 +48,11 @@ def test_times_as_fast_is_the_median_over_the_turns():
 
 def test_results_are_printed_and_written(tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(measuring, "RESULTS", tmp_path / "results")
+    arguments = [str(tmp_path / "a photo.jpg"), "../data/photos", "data/b.jpg", "--repeats", "5"]
+    monkeypatch.setattr(sys, "argv", ["speed.py", *arguments])
     measuring.publish("speed", {"Times": [{"": "ours", "ms": 1234.5}, {"": "theirs", "ms": None}]})
+    written = json.loads((tmp_path / "results" / "speed.json").read_text())
+    assert written["command"] == "python benchmarks/speed.py 'a photo.jpg' photos data/b.jpg --repeats 5"
     assert "Times\n\n|  | ms |\n| --- | ---: |\n| ours | 1234 |\n| theirs |  |\n" in capsys.readouterr().out
     assert '"ms": 1234.5' in (tmp_path / "results" / "speed.json").read_text()
 
@@ -62,3 +68,11 @@ def test_the_steps_of_each_edit_add_up_and_the_packages_functions_come_back(tiny
     assert all(first[step] > 0 for step in edits.STEPS)
     assert line["G1"] == 0 < min(line["G2"], line["match_texture"])
     assert colours["G2"] == colours["match_texture"] == 0 < colours["pasting"]
+
+
+def test_committed_results_name_no_folder_of_a_machine():
+    results = sorted((Path(measuring.__file__).parent / "results").glob("*.json"))
+    assert len(results) > 5
+    for path in results:
+        words = shlex.split(json.loads(path.read_text())["command"])
+        assert not any(word.startswith(("/", "..", "~")) for word in words), path.name

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from window_checks import assert_each_hole_pixel_has_one_window
 
 from edgeconnect_hf.tiles import divide
 from edgeconnect_hf.windows import find_windows, region
@@ -33,14 +34,7 @@ def scratches(draw):
 @settings(deadline=None, max_examples=60)
 @given(mask=scratches(), strategy=st.sampled_from(["auto", "crop"]), sample_size=st.sampled_from(list(SIDE)))
 def test_every_pixel_of_a_scratch_lies_in_exactly_one_window(mask, strategy, sample_size):
-    owners = np.zeros(mask.shape, int)
-    for window in find_windows(mask, strategy, sample_size):
-        owners[window.hole_slices] += 1
-        top, left, bottom, right = window.view
-        assert 0 <= top <= window.hole[0] < window.hole[2] <= bottom <= mask.shape[0]
-        assert 0 <= left <= window.hole[1] < window.hole[3] <= right <= mask.shape[1]
-    assert (owners[mask] == 1).all()
-    assert owners.max(initial=0) <= 1
+    assert_each_hole_pixel_has_one_window(mask, find_windows(mask, strategy, sample_size))
 
 
 @settings(deadline=None, max_examples=60)

@@ -14,7 +14,9 @@ from ..models import CompletionGenerator, EdgeGenerator
 from ..pipeline import EdgeConnectPipeline
 
 _CLASSES = {each.__name__: each for each in (EdgeGenerator, CompletionGenerator)}
-_VARIANT = re.compile(r"diffusion_pytorch_model\.(\w+?)(?:-\d{5}-of-\d{5})?\.safetensors")
+
+# The names of weights: a variant's name, a shard's number.
+WEIGHTS = r"diffusion_pytorch_model(?:\.(?P<variant>\w+))?(?:-\d{5}-of-\d{5})?\.safetensors"
 
 _OF_THE_WEIGHTS = ("README.md", "samples.jpg", "signs.jpg")  # and the ONNX files
 _ATTRIBUTION = "ATTRIBUTION.md"  # of the photos; it holds for what is trained on from these weights too
@@ -34,9 +36,8 @@ def check_loads(folder: Path) -> None:
         if cls is None:
             raise ValueError(f"`folder` is {str(folder)!r}, whose config.json is of none of {', '.join(_CLASSES)}.")
     names = [path.name for parent in ("", "*/") for path in folder.glob(f"{parent}*.safetensors")]
-    variants = {match[1] for match in map(_VARIANT.fullmatch, names) if match}
-    plain = any(re.fullmatch(r"diffusion_pytorch_model(-\d{5}-of-\d{5})?\.safetensors", name) for name in names)
-    for variant in sorted(variants) + ([None] if plain or not variants else []):
+    variants = {match["variant"] for name in names if (match := re.fullmatch(WEIGHTS, name))}  # None: the plain ones
+    for variant in sorted(variants or {None}, key=str):
         try:
             cls.from_pretrained(folder, variant=variant, use_safetensors=True, local_files_only=True)
         except Exception as error:  # of whatever kind: who pulls the model would see it

@@ -14,11 +14,10 @@ from huggingface_hub.errors import HFValidationError
 from huggingface_hub.utils import httpx  # type: ignore[attr-defined]  # the client of the installed version
 
 from .card import VALIDATION_GRID, pictures_of, with_location, without_validation_grid, write_model_card
-from .folder import check_loads, origin_of, take_along
+from .folder import WEIGHTS, check_loads, origin_of, take_along
 
 # The files that are published, by folder. A training run also keeps checkpoints, logs and earlier stages there.
-_WEIGHTS = r"diffusion_pytorch_model(\.\w+)?(-\d{5}-of-\d{5})?\.safetensors"  # a variant's name, a shard's number
-_NETWORK = rf"README\.md|config\.json|{_WEIGHTS}|diffusion_pytorch_model\.safetensors\.index(\.\w+)?\.json"
+_NETWORK = rf"README\.md|config\.json|{WEIGHTS}|diffusion_pytorch_model\.safetensors\.index(\.\w+)?\.json"
 _PUBLISHED = {
     "": rf"{_NETWORK}|model_index\.json|ATTRIBUTION\.md|samples\.jpg|signs\.jpg|end_to_end(_fp16)?\.onnx",
     "edge_generator": rf"{_NETWORK}|model(_fp16)?\.onnx",
