@@ -1,11 +1,11 @@
 """Texture in the hole: what is painted smoothly, said in pixels of the photo.
 
-A briefly trained completion network knows what belongs where, near known pixels and near lines: wall here, a window
-there. But it paints smoothly, and a window that is worked on smaller than it is has no detail to give. The photo around
-the hole has. For each pixel of the hole a place is looked for that fits what is painted there and what was found for
-its neighbours, on a small copy first, then on larger ones. Detail comes from these places. What is coarser stays as
-painted near known pixels and lines; far from both it comes from these places too. (Not in the paper. Filling a hole so
-that it agrees with itself, from small to large: Wexler et al., 2007.)
+A briefly trained completion network knows what belongs where, near known pixels and on lines near them: wall here, a
+window there. But it paints smoothly, and a window that is worked on smaller than it is has no detail to give. The photo
+around the hole has. For each pixel of the hole a place is looked for, not far away, that fits what is painted there and
+what was found for its neighbours, on a small copy first, then on larger ones. Detail comes from these places. What is
+coarser stays as painted near known pixels; farther in it comes from these places too. (Not in the paper. Filling a hole
+so that it agrees with itself, from small to large: Wexler et al., 2007.)
 """
 
 import math
@@ -22,14 +22,16 @@ from .patches import PatchSearch
 
 # Pixels as the networks see them.
 _DETAIL = 3.0  # what a Gaussian of this sigma takes away is detail
-_REACH = 16.0  # from known pixels and lines to where the painting counts a third as much
+_REACH = 16.0  # from known pixels to where the painting counts a third as much
+_DRAWN = 0.5  # of the way to known pixels that counts on a line
 # Of the copies.
 _FEWEST_HALVINGS = 2  # from the networks' scale to the smallest copy; more
-_DEEPEST = 16  # until the middle of the hole is no farther from its border
+_DEEPEST = 8  # until the middle of the hole is no farther from its border
 _MOST_PIXELS = 2**13  # and the hole is no larger,
-_SMALLEST = 32  # as long as no side becomes shorter
+_SMALLEST = 16  # as long as no side becomes shorter
 _MOST_SEARCHED = 2**20  # a larger copy takes the places of the one before as they are
-_ROUNDS = (6, 3, 2)  # for the smallest copy, those between, the photo itself
+_ROUNDS = (12, 6, 2)  # for the smallest copy, those between, the photo itself
+_RADII = (1, 1, 1, 1, 2)  # of the patches, for the photo itself, half its size, …; the last for all smaller ones
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -48,14 +50,17 @@ def match_texture(painted: Floats, hole: Bools, unknown: Bools, lines: Bools, sc
     Returns:
         `[H,W,3]` in [0,1]; outside the hole `painted`; all of it, if nowhere nine known pixels form a square.
     """
-    trust = torch.from_numpy(np.exp(-_distance(hole & ~lines) / (_REACH * scale)))  # [H,W]
+    inside = _distance(hole)
+    from_lines = _DRAWN * inside + _distance(hole & ~lines)
+    trust = torch.from_numpy(np.exp(-np.minimum(inside, from_lines) / (_REACH * scale)))  # [H,W]
     planes = torch.from_numpy(painted).permute(2, 0, 1)  # [3,H,W]
     copies = _copies(planes, torch.from_numpy(hole), torch.from_numpy(unknown), trust, round(math.log2(scale)))
     random = torch.Generator().manual_seed(0)
     found, textured = None, planes  # places `[h,w]` in the copy before, and the hole filled from there
     for halvings, (copy, copy_hole, copy_unknown, copy_trust) in reversed(list(enumerate(copies))):
         blurred = _blur(copy, max(1.0, _DETAIL * scale / 2**halvings))
-        search = PatchSearch(copy, copy_hole, copy_unknown, blurred, copy_trust, random)
+        radius = _RADII[min(halvings, len(_RADII) - 1)]
+        search = PatchSearch(copy, copy_hole, copy_unknown, blurred, copy_trust, radius, random)
         if found is None and not search.has_sources:
             continue
         rounds = _ROUNDS[0 if found is None else 1 if halvings else 2]

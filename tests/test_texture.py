@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+import torch
 
 from edgeconnect_hf import EdgeConnectPipeline, patches, session
 from edgeconnect_hf.texture import match_texture
@@ -59,6 +60,20 @@ def test_a_line_that_the_photo_has_no_example_of_stays(hole):
 
     assert depth(match_texture(painted, hole, hole, lines)) > 0.8 * depth(painted)
     assert depth(match_texture(painted, hole, hole, NOWHERE)) < 0.5 * depth(painted)  # it is the line that keeps it
+
+
+def test_of_places_that_fit_alike_the_nearest_is_taken():
+    """In a row of twelve equal tiles, one is the hole: every pixel is found in a tile beside it."""
+    tile = np.random.default_rng(0).uniform(0.2, 0.8, (32, 16, 3)).astype(np.float32)
+    photo = torch.from_numpy(np.tile(tile, (1, 12, 1))).permute(2, 0, 1)
+    hole = torch.zeros(32, 12 * 16, dtype=torch.bool)
+    hole[8:24, 48:64] = True
+    random = torch.Generator().manual_seed(0)
+    search = patches.PatchSearch(photo, hole, hole, photo, torch.zeros(hole.shape), 1, random)
+    places = search.on_map(search.improve(search.start(), is_wide=True))[hole]
+    ways = places - hole.nonzero()
+    assert ways[:, 0].count_nonzero() == 0
+    assert set(ways[:, 1].tolist()) == {-16, 16}
 
 
 def test_known_pixels_stay_and_the_result_is_always_the_same(hole):
