@@ -1,87 +1,94 @@
-/** What the server does to the work: it grows the hole, selects objects, proposes lines, extends the photo. */
+/** What the server does to the work: it repairs, grows the hole, selects objects, proposes lines, extends the photo. */
 
-import { readPhoto } from "./files.js";
-import { fromWire, pack, toWire, unpack } from "./planes.js";
-import { fileUrl, Refusal } from "./server.js";
-import { told } from "./tools.js";
+import { fetchPhoto, writeResult } from "./files.js";
+import { fromWire, pack, toWire } from "./planes.js";
+import { Refusal } from "./server.js";
+import { capsule, clamp, fill } from "./shapes.js";
+import { freshState, patchUrl } from "./work.js";
 
-/** @typedef {import("./app.js").App} App @typedef {import("./planes.js").Packed} Packed */
+/** @typedef {import("./app.js").App} App @typedef {import("./shapes.js").Point} Point */
+
+/** What is asked about every hole. @param {App} app */
+function aboutHole({ work, panel }) {
+  if (!work.hasHole) throw new Refusal("Paint over something in the photo first.");
+  const { photo: { width, height }, mask, touched } = work.state, { sigma, model } = panel.settings;
+  return { width, height, mask: toWire(mask), touched: toWire(touched), sigma, model };
+}
+
+/** Repair the present state, first without texture, where that comes later. @param {App} app @param {number} [began] */
+export function repair(app, began = performance.now()) {
+  const { work, panel, server } = app, hole = aboutHole(app), { photo, mask, edges, colours, isCurrent, result } = work.state;
+  const lines = panel.settings.draws === "mine" ? toWire(edges) : null, draft = !(isCurrent && result?.isDraft);
+  return app.ask(async () => {
+    const answer = await server.askAbout("repair", photo, { ...hole, edges: lines, ...(colours && { colours: toWire(colours) }), draft });
+    const url = patchUrl(answer.patch);
+    await Object.assign(new Image(), { src: url }).decode(); // so that nothing flashes
+    return { ...answer, url };
+  }, ({ box, patch, url, isDraft, edges }) => {
+    work.settle({ box, patch, url, mask, isDraft }, fromWire(edges));
+    app.refresh();
+    panel.say(`Repaired in ${((performance.now() - began) / 1000).toFixed(1)} seconds${isDraft ? "; its texture follows" : ""}.`);
+    if (isDraft) app.try(() => repair(app, began));
+  });
+}
 
 /** @param {App} app @param {1 | -1} sign */
 export function grow(app, sign) {
-  const { width, height } = app.work, mask = toWire(app.work.state.mask), by = sign * app.panel.by;
-  return app.change(() => app.server.ask("grow_mask", { mask, width, height, by }), (answer) => {
-    unpack(fromWire(answer.mask), app.work.mask);
-    app.work.changed.add("mask");
-    app.done("grow");
-  });
+  const { photo: { width, height }, mask } = app.work.state, question = { mask: toWire(mask), width, height, by: sign * app.panel.settings.by };
+  return app.ask(() => app.server.ask("grow_mask", question), (grown) => app.done({ mask: fromWire(grown.mask) }));
+}
+
+/** What a pointer's path tells becomes part of the hole, or leaves it. @param {App} app @param {Point[]} points @param {import("./tools.js").Keys} keys */
+export function select(app, points, { altKey }) {
+  const { photo, mask } = app.work.state, { width, height } = photo, mode = altKey ? "subtract" : app.panel.settings.selects;
+  const question = { width, height, mask: toWire(mask), mode, ...told(points, width, height, 4 / app.view.scale) };
+  return app.ask(() => app.server.askAbout("select_object", photo, question), (selected) => app.done({ mask: fromWire(selected.mask) }));
+}
+
+/**
+ * What a pointer's path says about an object: a click, a box from corner to corner, or, where it turns, a scribble.
+ *
+ * @param {Point[]} points @param {number} width of the photo @param {number} height @param {number} least less far is a click
+ */
+function told(points, width, height, least) {
+  const xs = points.map(({ x }) => clamp(x, 0, width - 1)), ys = points.map(({ y }) => clamp(y, 0, height - 1));
+  const box = [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)], [across, down] = [box[2] - box[0], box[3] - box[1]];
+  if (Math.hypot(across, down) < least) return { points: [[xs[0], ys[0]]] };
+  const length = xs.reduce((sum, x, i) => sum + (i ? Math.hypot(x - xs[i - 1], ys[i] - ys[i - 1]) : 0), 0);
+  if (length < 1.3 * Math.hypot(across, down) && across > least && down > least) return { box };
+  const scribble = new Uint8Array(width * height), span = (/** @type {number} */ start, /** @type {number} */ end) => scribble.fill(255, start, end);
+  for (let i = 1; i < points.length; i++) fill(capsule(points[i - 1], points[i], Math.max(2, least)), width, height, span);
+  return { scribble: toWire(pack(scribble)) };
 }
 
 /** Other ideas for the lines in the hole, as thumbnails; the one that is picked is a person's from then on. @param {App} app */
 export function propose(app) {
-  const { photo, width, height } = app.work, { mask, touched } = app.work.state, { sigma, model } = app.panel.settings;
-  if (!photo || !app.work.hasHole) throw new Refusal("Paint over something in the photo first.");
-  return app.change(
-    () => app.server.askAbout("propose_lines", photo, { width, height, mask: toWire(mask), touched: toWire(touched), sigma, model }),
-    (answer) => app.panel.showIdeas(answer.ideas.map(fromWire), app.work, (/** @type {Packed} */ edges) => {
-      app.repairs.drop();
-      app.panel.keepLines();
-      unpack(edges, app.work.edges);
-      app.work.changed.add("edges");
-      app.done("idea");
-    }),
-  );
+  const { work, panel, server } = app, question = aboutHole(app);
+  return app.ask(() => server.askAbout("propose_lines", work.state.photo, question), ({ ideas }) => {
+    panel.showIdeas(ideas.map((/** @type {import("./planes.js").Wire} */ wire) => fromWire(wire)), work, (edges) => {
+      panel.setSettings({ draws: "mine" });
+      app.done({ edges });
+    });
+  });
 }
 
 /** @param {App} app */
 export function extend(app) {
-  const { photo } = app.work, margins = app.panel.margins;
-  if (!photo) return;
-  return app.change(async () => {
-    const { path, mask, left, top } = await app.server.askAbout("extend", photo, margins);
-    const seen = await readPhoto(await (await fetch(fileUrl(path))).blob(), photo.name);
-    if (!seen) throw new Refusal("The extended photo could not be shown.");
-    return { photo: { ...seen, path }, mask: fromWire(mask), left, top };
-  }, (extended) => {
-    app.work.extend(extended.photo, extended.mask, extended.left, extended.top);
-    app.settle("extend");
-    app.view.fit();
+  const { server, work } = app, { photo } = work.state, { left, right, top, bottom } = app.panel.settings;
+  return app.ask(async () => {
+    const answer = await server.askAbout("extend", photo, { left, right, top, bottom });
+    return { ...answer, larger: await fetchPhoto(server, answer.path, photo.name) };
+  }, (answer) => {
+    work.extend(answer.larger, fromWire(answer.mask), answer.left, answer.top);
+    app.settle();
   });
 }
 
-/**
- * A click tells an object, a box around it, or a scribble on it.
- *
- * @param {App} app @param {import("./shapes.js").Point[]} points @param {import("./tools.js").Keys} keys
- */
-export function select(app, points, { isAlt }) {
-  const { photo, width, height } = app.work, mask = toWire(app.work.state.mask);
-  if (!photo) return;
-  const mode = isAlt ? "subtract" : app.panel.selects;
-  return app.try(() => app.change(
-    () => app.server.askAbout("select_object", photo, { width, height, mask, mode, ...told(points, width, height, 4 / app.view.scale) }),
-    (answer) => {
-      unpack(fromWire(answer.mask), app.work.mask);
-      app.work.changed.add("mask");
-      app.done("select");
-    },
-  ));
-}
-
 /** The result becomes the photo, with no hole in it. @param {App} app */
-export async function keepResult(app) {
-  const { photo, result } = app.work.state;
-  if (!result) throw new Refusal("There is no result yet.");
-  return app.change(async () => {
-    const { path } = await app.server.askAbout("save", photo, { mask: toWire(result.mask), patch: result.patch, name: photo.name, kind: "png" });
-    const seen = await readPhoto(await (await fetch(fileUrl(path))).blob(), photo.name);
-    if (!seen) throw new Refusal("The result could not be opened.");
-    return { ...seen, path };
-  }, (kept) => {
-    const empty = pack(new Uint8Array(app.work.mask.length));
-    app.work.commit({ photo: kept, mask: empty, edges: empty, touched: empty, colours: null });
-    app.work.restore(app.work.state);
-    app.refresh();
+export function keepResult(app) {
+  const { server, work: { state } } = app;
+  return app.ask(async () => fetchPhoto(server, await writeResult(server, state, "png"), state.photo.name), (kept) => {
+    app.done(freshState(kept));
     app.panel.say("The result is the photo now. Paint over what else should go.");
   });
 }

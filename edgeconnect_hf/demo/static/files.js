@@ -1,16 +1,18 @@
 /** Files in and out: photos, masks, line maps, projects. */
 
-import { fromWire, pack, toWire, unpack } from "./planes.js";
-import { fileUrl, Refusal } from "./server.js";
-import { patchUrl } from "./work.js";
+import { fromWire, render, toWire } from "./planes.js";
+import { Refusal } from "./server.js";
+import { freshState, patchUrl } from "./work.js";
 import { unzip, zip } from "./zip.js";
 
 /**
  * @typedef {import("./work.js").Photo} Photo @typedef {import("./work.js").State} State
  * @typedef {import("./work.js").Work} Work @typedef {import("./server.js").Server} Server
+ * @typedef {{blob: Blob, name: string, settings?: object, complete?: (photo: Photo) => Promise<State>}} Opening what is
+ *   opened; `complete`: what was done to the photo earlier
  */
 
-const PROJECT = "project.json";
+const PROJECT = "project.json", MASK = "mask.png", LINES = "lines.png";
 
 /**
  * What is shown at once, before the server has looked at it.
@@ -18,15 +20,20 @@ const PROJECT = "project.json";
  * @param {Blob} blob @param {string} name @returns {Promise<Photo | null>} null: the browser cannot read it
  */
 export async function readPhoto(blob, name) {
-  const image = new Image();
-  image.src = URL.createObjectURL(blob);
+  const image = Object.assign(new Image(), { src: URL.createObjectURL(blob) });
   try {
     await image.decode();
   } catch {
     return null;
   }
-  const { src: url, naturalWidth: width, naturalHeight: height } = image;
-  return { id: `${Date.now()}-${Math.random()}`, blob, name, path: null, url, width, height };
+  return { blob, name, path: null, url: image.src, width: image.naturalWidth, height: image.naturalHeight };
+}
+
+/** A photo that the server has made. @param {Server} server @param {string} path @param {string} name @returns {Promise<Photo>} */
+export async function fetchPhoto(server, path, name) {
+  const photo = await readPhoto(await server.fetch(path), name);
+  if (!photo) throw new Refusal("This photo could not be shown.");
+  return { ...photo, path };
 }
 
 /**
@@ -37,30 +44,27 @@ export async function readPhoto(blob, name) {
  */
 export async function checkPhoto(server, shown, blob, name) {
   const path = await server.upload(blob, name);
-  if (shown) shown.path = path;
   const { width, height, shown: copy } = await server.ask("open_photo", { photo: { path } });
-  if (shown && !copy && shown.width === width && shown.height === height) return shown;
-  if (!copy) throw new Refusal("This browser shows the photo otherwise than the server. Please save it as PNG, and open that.");
-  const seen = await readPhoto(await (await fetch(fileUrl(copy))).blob(), name);
-  if (!seen) throw new Refusal("This photo could not be shown.");
-  return { ...seen, blob, path };
+  if (copy) return { ...(await fetchPhoto(server, copy, name)), blob, path };
+  if (shown && shown.width === width && shown.height === height) return Object.assign(shown, { path });
+  throw new Refusal("This browser shows the photo otherwise than the server. Please save it as PNG, and open that.");
 }
 
-/** @param {Server} server @param {Work} work @param {"png" | "jpeg"} kind */
-export async function saveResult(server, work, kind) {
-  const { photo, result } = work.state;
-  const part = result ? { mask: toWire(result.mask), patch: result.patch } : { mask: toWire(pack(new Uint8Array(work.mask.length))), patch: "" };
-  const { path } = await server.askAbout("save", photo, { ...part, name: photo.name, kind });
-  download(await (await fetch(fileUrl(path))).blob(), path.split(/[\\/]/).pop() ?? "result");
+/** @param {Server} server @param {State} state @param {"png" | "jpeg"} kind @returns {Promise<string>} the path of the photo with its result */
+export async function writeResult(server, { photo, result }, kind) {
+  const mask = toWire((result ?? freshState(photo)).mask), patch = result?.patch ?? "";
+  return (await server.askAbout("save", photo, { mask, patch, name: photo.name, kind })).path;
 }
 
-/** White on black. @param {Work} work @param {"mask" | "edges"} plane @returns {Promise<Blob>} a PNG */
-export async function drawPlane(work, plane) {
-  const { width, height } = work, values = work[plane];
-  const canvas = new OffscreenCanvas(width, height), image = new ImageData(width, height), pixels = new Uint32Array(image.data.buffer);
-  for (let i = 0; i < values.length; i++) pixels[i] = 0xff000000 | (values[i] * 0x010101);
-  canvas.getContext("2d")?.putImageData(image, 0, 0);
-  return canvas.convertToBlob({ type: "image/png" });
+/** @param {Server} server @param {State} state @param {"png" | "jpeg"} kind */
+export async function saveResult(server, state, kind) {
+  const path = await writeResult(server, state, kind);
+  download(await server.fetch(path), path.split(/[\\/]/).pop() ?? "result");
+}
+
+/** White on black. @param {Work} work @param {"mask" | "edges"} plane */
+export async function saveDrawing(work, plane) {
+  download(await drawPlane(work, plane), `${stem(work.state.photo)}_${plane === "mask" ? "mask" : "lines"}.png`);
 }
 
 /** @param {Work} work @param {object} settings */
@@ -68,65 +72,54 @@ export async function saveProject(work, settings) {
   const { photo, result, touched, colours, isCurrent } = work.state;
   const state = { touched: toWire(touched), colours: colours && toWire(colours), isCurrent,
     result: result && { ...result, url: "", mask: toWire(result.mask) } };
-  const about = { version: 1, name: photo.name, settings, state };
-  download(await zip({
-    photo: photo.blob,
-    "mask.png": await drawPlane(work, "mask"),
-    "lines.png": await drawPlane(work, "edges"),
-    [PROJECT]: new Blob([JSON.stringify(about)]),
-  }), `${stem(photo.name)}.zip`);
+  const about = JSON.stringify({ version: 1, name: photo.name, settings, state });
+  const drawings = { [MASK]: await drawPlane(work, "mask"), [LINES]: await drawPlane(work, "edges") };
+  download(await zip({ photo: photo.blob, ...drawings, [PROJECT]: new Blob([about]) }), `${stem(photo)}.zip`);
 }
 
-/** @param {Blob} file @returns {Promise<{photo: Blob, name: string, settings: object, complete: (photo: Photo) => Promise<State>}>} */
-export async function readProject(file) {
-  const entries = await unzip(file).catch(() => /** @type {Record<string, Blob>} */ ({}));
-  if (!entries.photo || !entries[PROJECT] || !entries["mask.png"] || !entries["lines.png"]) {
+/** @param {Server} server @param {Blob} file @returns {Promise<Opening>} */
+export async function readProject(server, file) {
+  const { photo: blob, [MASK]: mask, [LINES]: lines, [PROJECT]: about } = await unzip(file).catch(() => /** @type {Record<string, Blob>} */ ({}));
+  if (!blob || !mask || !lines || !about) {
     throw new Refusal("This is no project of this page. Please choose one that was saved here, or a photo.");
   }
-  const { name, settings, state } = JSON.parse(await entries[PROJECT].text());
-  const complete = async (/** @type {Photo} */ photo) => {
-    const [mask, edges] = await Promise.all(["mask.png", "lines.png"].map((each) => readPlane(entries[each], photo)));
-    const { result, colours } = state;
-    return { photo, mask, edges, touched: fromWire(state.touched), colours: colours && wide(colours), isCurrent: state.isCurrent,
-      result: result && { ...result, mask: fromWire(result.mask), url: patchUrl(result.patch) } };
-  };
-  return { photo: entries.photo, name, settings, complete };
+  const { name, settings, state: { touched, colours, isCurrent, result } } = JSON.parse(await about.text());
+  return { blob, name, settings, complete: async (photo) => ({
+    photo, isCurrent, ...await readDrawing(server, photo, new File([mask], MASK), "mask"),
+    ...await readDrawing(server, photo, new File([lines], LINES), "edges"),
+    touched: fromWire(touched), colours: colours && fromWire(colours, Uint32Array),
+    result: result && { ...result, mask: fromWire(result.mask), url: patchUrl(result.patch) },
+  }) };
 }
 
-/** @param {import("./planes.js").Wire} wire of colours */
-function wide(wire) {
-  const { values, lengths } = fromWire(wire);
-  return { values: new Uint32Array(values.buffer), lengths };
-}
-
-/** @param {Blob} file @param {Photo} photo */
-async function readPlane(file, { width, height }) {
-  const bitmap = await createImageBitmap(file, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
-  const context = new OffscreenCanvas(width, height).getContext("2d");
-  if (!context || bitmap.width !== width || bitmap.height !== height) throw new Refusal("This project's drawings do not have its photo's size.");
-  context.drawImage(bitmap, 0, 0);
-  const { data } = context.getImageData(0, 0, width, height), plane = new Uint8Array(width * height);
-  for (let i = 0; i < plane.length; i++) plane[i] = data[4 * i];
-  return pack(plane);
-}
-
-/** An uploaded mask or line map. @param {Server} server @param {Work} work @param {File} file @param {"mask" | "edges"} plane */
-export async function readDrawing(server, work, file, plane) {
-  const path = await server.upload(file, file.name), { width, height } = work;
+/**
+ * A mask or a line map of a file.
+ *
+ * @param {Server} server @param {Photo} photo @param {File} file @param {"mask" | "edges"} plane
+ * @returns {Promise<any>} what it changes of a state
+ */
+export async function readDrawing(server, { width, height }, file, plane) {
+  const path = await server.upload(file, file.name);
   const answer = await server.ask(plane === "mask" ? "read_mask" : "read_lines", { file: { path }, width, height });
-  unpack(fromWire(answer[plane]), work[plane]);
-  work.changed.add(plane);
+  return { [plane]: fromWire(answer[plane]) };
+}
+
+/** @param {Work} work @param {"mask" | "edges"} plane @returns {Promise<Blob>} a PNG */
+async function drawPlane(work, plane) {
+  const { width, height } = work.state.photo, values = work[plane], canvas = new OffscreenCanvas(width, height);
+  const image = render({ left: 0, top: 0, right: width, bottom: height }, (x, y) => 0xff000000 | (values[y * width + x] * 0x010101));
+  canvas.getContext("2d")?.putImageData(image, 0, 0);
+  return canvas.convertToBlob({ type: "image/png" });
 }
 
 /** @param {Blob} blob @param {string} name */
-export function download(blob, name) {
+function download(blob, name) {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-/** @param {string} name @returns {string} without its ending */
-export function stem(name) {
+/** @param {Photo} photo @returns {string} its name without its ending */
+function stem({ name }) {
   return name.replace(/\.[^.]*$/, "");
 }
-

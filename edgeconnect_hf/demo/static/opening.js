@@ -3,48 +3,36 @@
 import { checkPhoto, readDrawing, readPhoto, readProject } from "./files.js";
 import { Refusal } from "./server.js";
 import { recall } from "./store.js";
-import { patchUrl } from "./work.js";
+import { freshState, patchUrl } from "./work.js";
 
-/** @typedef {import("./app.js").App} App @typedef {import("./work.js").Photo} Photo @typedef {import("./work.js").State} State */
+/** @typedef {import("./app.js").App} App @typedef {import("./files.js").Opening} Opening */
 
-/**
- * @param {App} app @param {Blob | null} blob @param {string} [name]
- * @param {(photo: Photo) => Promise<State>} [complete] @returns {Promise<void>}
- */
-export async function open(app, blob, name = blob instanceof File ? blob.name : "photo", complete) {
-  if (!blob) return;
-  if (name.endsWith(".zip")) {
-    const project = await readProject(blob);
-    app.panel.setSettings(project.settings);
-    return open(app, project.photo, project.name, project.complete);
+/** A photo or a project. @param {App} app @param {File | null} [file] */
+export async function open(app, file) {
+  if (!file) return;
+  await begin(app, file.name.endsWith(".zip") ? await readProject(app.server, file) : { blob: file, name: file.name });
+}
+
+/** @param {App} app @param {Opening} opening @returns {Promise<void>} */
+async function begin(app, opening) {
+  const { blob, name, settings, complete } = opening, { work, panel, server, props: { max_megapixels: most } } = app;
+  if (!work.isSaved && !confirm("The photo that is open has changes that you have not saved. Open another one?")) return;
+  app.drop();
+  app.opening = opening;
+  const seen = await readPhoto(blob, name);
+  if (seen && seen.width * seen.height > most * 1e6) {
+    throw new Refusal(`This photo is ${seen.width}x${seen.height}. Up to ${most} megapixels can be repaired.`);
   }
-  if (!app.work.isSaved && !confirm("The photo that is open has changes that you have not saved. Open another one?")) return;
-  app.repairs.drop();
-  const number = ++app.number, seen = await readPhoto(blob, name);
-  if (seen && seen.width * seen.height > app.props.max_megapixels * 1e6) {
-    throw new Refusal(`This photo is ${seen.width}x${seen.height}. Up to ${app.props.max_megapixels} megapixels can be repaired.`);
-  }
-  if (number !== app.number) return;
-  const show = (/** @type {Photo} */ photo) => {
-    app.work.open(photo);
-    app.panel.opened(photo);
-    app.refresh();
-    app.view.fit();
-  };
-  if (seen) show(seen);
+  if (app.opening !== opening) return;
+  if (seen) app.begin(freshState(seen));
   try {
-    const photo = await checkPhoto(app.server, seen, blob, name);
-    if (number !== app.number && app.work.photo !== seen) return;
-    if (photo !== seen) show(photo);
-    if (complete) {
-      const state = await complete(photo);
-      app.work.restore(state);
-      app.work.history.start(state);
-      app.refresh();
-    }
-    app.panel.say("The photo is open. Paint over what should go.");
+    const photo = await checkPhoto(server, seen, blob, name), state = complete ? await complete(photo) : freshState(photo);
+    if (app.opening !== opening) return;
+    if (settings) panel.setSettings(settings);
+    if (complete || photo !== seen) app.begin(state);
+    panel.say("The photo is open. Paint over what should go.");
   } catch (error) {
-    if (app.work.photo === seen) app.panel.closed();
+    if (app.opening === opening && seen) panel.close();
     throw error;
   }
 }
@@ -55,30 +43,21 @@ export async function openExample(app, name) {
     return new File([await (await fetch(new URL(each, import.meta.url))).blob()], each);
   }));
   await open(app, photo);
-  await app.change(() => readDrawing(app.server, app.work, mask, "mask"), () => app.done("mask"));
+  await openDrawing(app, "mask", mask);
 }
 
 /** @param {App} app */
 export async function restore(app) {
   const state = await recall();
   if (!state) return;
-  const photo = { ...state.photo, url: URL.createObjectURL(state.photo.blob) };
-  const seen = await readPhoto(state.photo.blob, photo.name);
-  if (!seen || seen.width !== photo.width) photo.url = (await checkPhoto(app.server, seen, photo.blob, photo.name)).url;
-  const result = state.result && { ...state.result, url: patchUrl(state.result.patch) };
-  app.work.open(photo);
-  app.work.restore({ ...state, photo, result });
-  app.work.history.start({ ...state, photo, result });
-  if (result) app.work.results = [app.work.state];
-  app.panel.opened(photo);
-  app.refresh();
+  const { photo: { blob, name }, result } = state;
+  await begin(app, { blob, name, complete: async (photo) => ({ ...state, photo, result: result && { ...result, url: patchUrl(result.patch) } }) });
   app.panel.say("Your last photo is open again.");
 }
 
-/** A mask or a line map of a file. @param {App} app @param {"mask" | "edges"} plane */
-export async function openDrawing(app, plane) {
-  const file = await app.panel.chooseFile("image/*");
+/** A mask or a line map of a file. @param {App} app @param {"mask" | "edges"} plane @param {File | null} file */
+export async function openDrawing(app, plane, file) {
   if (!file) return;
-  if (plane === "edges") app.panel.keepLines();
-  return app.change(() => readDrawing(app.server, app.work, file, plane), () => app.done(plane));
+  if (plane === "edges") app.panel.setSettings({ draws: "mine" });
+  await app.ask(() => readDrawing(app.server, app.work.state.photo, file, plane), (changes) => app.done(changes));
 }

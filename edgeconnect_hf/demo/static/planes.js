@@ -10,17 +10,13 @@
 
 /** @param {Plane} plane @returns {Packed} */
 export function pack(plane) {
-  let count = plane.length ? 1 : 0;
-  for (let i = 1; i < plane.length; i++) if (plane[i] !== plane[i - 1]) count++;
-  const Values = plane instanceof Uint32Array ? Uint32Array : Uint8Array;
-  const packed = { values: new Values(count), lengths: new Uint32Array(count) };
-  for (let i = 0, run = 0; run < count; run++) {
-    const start = i, value = plane[i];
-    while (i < plane.length && plane[i] === value) i++;
-    packed.values[run] = value;
-    packed.lengths[run] = i - start;
-  }
-  return packed;
+  const starts = plane.length ? [0] : [];
+  for (let i = 1; i < plane.length; i++) if (plane[i] !== plane[i - 1]) starts.push(i);
+  const values = starts.map((start) => plane[start]);
+  return {
+    values: plane instanceof Uint32Array ? Uint32Array.from(values) : Uint8Array.from(values),
+    lengths: Uint32Array.from(starts, (start, run) => (starts[run + 1] ?? plane.length) - start),
+  };
 }
 
 /** @template {Plane} P @param {Packed} packed @param {P} plane @returns {P} the same plane, filled */
@@ -33,14 +29,9 @@ export function unpack({ values, lengths }, plane) {
   return plane;
 }
 
-/** @param {Packed} packed @returns {Wire} */
-export function toWire({ values, lengths }) {
-  return { values: toBase64(values), lengths: toBase64(lengths) };
-}
-
-/** @param {Wire} wire @returns {Packed} */
-export function fromWire({ values, lengths }) {
-  return { values: fromBase64(values), lengths: new Uint32Array(fromBase64(lengths).buffer) };
+/** @param {number} size @returns {Packed} a plane of nothing but 0 */
+export function blank(size) {
+  return { values: Uint8Array.of(0), lengths: Uint32Array.of(size) };
 }
 
 /** @param {Packed} packed @returns {boolean} whether all of it is 0 */
@@ -48,17 +39,25 @@ export function isEmpty({ values }) {
   return values.every((value) => value === 0);
 }
 
-/** The smallest box around all that is not 0. @param {Plane} plane @param {number} width @param {number} height @returns {Box} */
-export function bounds(plane, width, height) {
-  const box = { left: width, top: height, right: 0, bottom: 0 };
-  for (let y = 0, i = 0; y < height; y++) for (let x = 0; x < width; x++, i++) {
-    if (!plane[i]) continue;
-    box.left = Math.min(box.left, x);
-    box.right = Math.max(box.right, x + 1);
-    box.top = Math.min(box.top, y);
-    box.bottom = y + 1;
-  }
-  return box;
+/** @param {Packed} packed @returns {Wire} */
+export function toWire({ values, lengths }) {
+  return { values: toBase64(values), lengths: toBase64(lengths) };
+}
+
+/** @param {Wire} wire @param {typeof Uint8Array | typeof Uint32Array} [Values] @returns {Packed} */
+export function fromWire({ values, lengths }, Values = Uint8Array) {
+  return { values: new Values(fromBase64(values).buffer), lengths: new Uint32Array(fromBase64(lengths).buffer) };
+}
+
+/**
+ * The pixels of a part of the photo.
+ *
+ * @param {Box} box @param {(x: number, y: number) => number} colourAt as RGBA in the bytes of 32 bits, red lowest
+ */
+export function render({ left, top, right, bottom }, colourAt) {
+  const image = new ImageData(right - left, bottom - top), pixels = new Uint32Array(image.data.buffer);
+  for (let y = top, i = 0; y < bottom; y++) for (let x = left; x < right; x++, i++) pixels[i] = colourAt(x, y);
+  return image;
 }
 
 /** @param {string} text @returns {Uint8Array<ArrayBuffer>} */

@@ -27,21 +27,19 @@ export class Server {
   async ask(name, data) {
     const answer = await this.functions[name](data);
     if (!answer) throw new Refusal(UNREACHABLE);
+    if (answer.replaced) throw new DOMException("A newer question has taken its place.", "AbortError");
     if (answer.error) throw new Refusal(answer.error, answer.isGone);
     return answer;
   }
 
   /** As `ask`, about a photo, which is sent first if the server does not have it. @param {string} name @param {Photo} photo @param {object} data */
   async askAbout(name, photo, data) {
-    if (photo.path) {
-      try {
-        return await this.ask(name, { photo: { path: photo.path }, ...data });
-      } catch (error) {
-        if (!(error instanceof Refusal && error.isGone)) throw error;
-      }
-    }
-    photo.path = await this.upload(photo.blob, photo.name);
-    return this.ask(name, { photo: { path: photo.path }, ...data });
+    const ask = async () => this.ask(name, { photo: { path: (photo.path ??= await this.upload(photo.blob, photo.name)) }, ...data });
+    return ask().catch((error) => {
+      if (!error.isGone) throw error;
+      photo.path = null;
+      return ask();
+    });
   }
 
   /** @param {Blob} blob @param {string} name @returns {Promise<string>} its path */
@@ -51,10 +49,10 @@ export class Server {
     if (!path) throw new Refusal(UNREACHABLE);
     return path;
   }
-}
 
-/** @param {string} path @returns {string} the address of one of the server's files */
-export function fileUrl(path) {
-  // @ts-expect-error Gradio's
-  return `${window.gradio_config.root}/gradio_api/file=${path}`;
+  /** @param {string} path of one of its files @returns {Promise<Blob>} */
+  async fetch(path) {
+    // @ts-expect-error Gradio's
+    return (await fetch(`${window.gradio_config.root}/gradio_api/file=${path}`)).blob();
+  }
 }

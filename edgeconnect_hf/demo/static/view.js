@@ -1,15 +1,17 @@
 /** Where the photo stands on the screen: panning, zooming, full screen. */
 
+import { clamp } from "./shapes.js";
+
 /** @typedef {import("./shapes.js").Point} Point */
 
 const LEAST = 0.02, MOST = 32;
 
 export class View {
-  /** @param {HTMLElement} frame @param {HTMLElement} stage lies in it @param {() => void} onChange */
-  constructor(frame, stage, onChange) {
-    this.frame = frame;
-    this.stage = stage;
-    this.onChange = onChange;
+  /** @param {HTMLElement} root */
+  constructor(root) {
+    const frame = (this.frame = /** @type {HTMLElement} */ (root.querySelector(".ec-view")));
+    this.stage = /** @type {HTMLElement} */ (root.querySelector(".ec-stage"));
+    this.output = /** @type {HTMLElement} */ (root.querySelector(".ec-zoom"));
     this.scale = 1;
     this.x = this.y = 0;
     this.width = this.height = 1;
@@ -19,17 +21,15 @@ export class View {
       if (event.target instanceof HTMLInputElement) return;
       event.preventDefault();
       const pixels = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
-      this.zoomAt(event, Math.exp(-pixels * (event.ctrlKey ? 0.01 : 0.002)));
+      this.zoom(Math.exp(-pixels * (event.ctrlKey ? 0.01 : 0.002)), event);
     }, { passive: false });
   }
 
-  /** @param {number} width @param {number} height of the photo */
-  setSize(width, height) {
+  /** @param {{width: number, height: number}} photo */
+  setSize({ width, height }) {
     if (width === this.width && height === this.height) return;
-    this.width = width;
-    this.height = height;
-    this.stage.style.width = `${width}px`;
-    this.stage.style.height = `${height}px`;
+    [this.width, this.height] = [width, height];
+    Object.assign(this.stage.style, { width: `${width}px`, height: `${height}px` });
     this.fit();
   }
 
@@ -45,18 +45,13 @@ export class View {
 
   /** One pixel of the photo is one of the screen. */
   actual() {
-    this.zoomAt(this.#centre(), 1 / devicePixelRatio / this.scale);
+    this.zoom(1 / devicePixelRatio / this.scale);
   }
 
-  /** @param {number} factor */
-  zoom(factor) {
-    this.zoomAt(this.#centre(), factor);
-  }
-
-  /** @param {{clientX: number, clientY: number}} place that stays where it is @param {number} factor */
-  zoomAt({ clientX, clientY }, factor) {
+  /** @param {number} factor @param {{clientX: number, clientY: number}} place that stays where it is */
+  zoom(factor, { clientX, clientY } = this.#centre()) {
     const { left, top } = this.frame.getBoundingClientRect();
-    const scale = Math.min(MOST, Math.max(LEAST, this.scale * factor)), change = scale / this.scale;
+    const scale = clamp(this.scale * factor, LEAST, MOST), change = scale / this.scale;
     this.x = clientX - left - (clientX - left - this.x) * change;
     this.y = clientY - top - (clientY - top - this.y) * change;
     this.scale = scale;
@@ -78,9 +73,8 @@ export class View {
 
   /** Pan until a point of the photo can be seen. @param {Point} point */
   reveal({ x, y }) {
-    const { clientWidth, clientHeight } = this.frame, edge = 24;
-    const inside = (/** @type {number} */ place, /** @type {number} */ size) => Math.min(size - edge, Math.max(edge, place)) - place;
-    const dx = inside(x * this.scale + this.x, clientWidth), dy = inside(y * this.scale + this.y, clientHeight);
+    const { clientWidth, clientHeight } = this.frame, edge = 24, left = x * this.scale + this.x, top = y * this.scale + this.y;
+    const dx = clamp(left, edge, clientWidth - edge) - left, dy = clamp(top, edge, clientHeight - edge) - top;
     if (dx || dy) this.pan(dx, dy);
   }
 
@@ -92,11 +86,10 @@ export class View {
   #apply() {
     this.isFitted = false;
     const edge = 40, { clientWidth, clientHeight } = this.frame; // some of the photo always stays in sight
-    this.x = Math.min(clientWidth - edge, Math.max(edge - this.width * this.scale, this.x));
-    this.y = Math.min(clientHeight - edge, Math.max(edge - this.height * this.scale, this.y));
-    this.stage.style.transform = `translate(${this.x}px, ${this.y}px) scale(${this.scale})`;
-    this.stage.style.setProperty("--pixel", `${1 / this.scale}px`);
+    this.x = clamp(this.x, edge - this.width * this.scale, clientWidth - edge);
+    this.y = clamp(this.y, edge - this.height * this.scale, clientHeight - edge);
+    for (const [name, value] of Object.entries({ x: this.x, y: this.y, scale: this.scale })) this.stage.style.setProperty(`--${name}`, String(value));
     this.stage.classList.toggle("is-large", this.scale * devicePixelRatio >= 3);
-    this.onChange();
+    this.output.textContent = `${Math.round(this.scale * devicePixelRatio * 100)} %`;
   }
 }

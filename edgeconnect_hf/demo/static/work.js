@@ -1,133 +1,124 @@
 /**
- * What a person works on: the photo, the hole, the lines, the colours, the result; and all its earlier states.
+ * What a person works on: the photo, the hole, the lines, the colours, the result; and all its states, to undo and redo.
  *
  * @typedef {import("./planes.js").Packed} Packed @typedef {import("./planes.js").Plane} Plane
- * @typedef {{id: string, blob: Blob, name: string, path: string | null, url: string, width: number, height: number}} Photo
+ * @typedef {{blob: Blob, name: string, path: string | null, url: string, width: number, height: number}} Photo
  *   `path`: the server's, null until it is uploaded; `url`: what the browser shows
- * @typedef {{box: number[], patch: string, url: string, mask: Packed, seconds: number, isDraft?: boolean}} Result
+ * @typedef {{box: number[], patch: string, url: string, mask: Packed, isDraft?: boolean}} Result
  *   `box`: left, top, right, bottom; `patch`: a PNG in base64; `isDraft`: its texture is missing
  * @typedef {{photo: Photo, mask: Packed, edges: Packed, touched: Packed, colours: Packed | null, result: Result | null,
- *   isCurrent: boolean}} State `isCurrent`: the result shows this hole and these lines
- * @typedef {"mask" | "edges" | "touched" | "colours"} Name of a plane
+ *   isCurrent: boolean}} State whole, so that a late result may replace its state alone
+ *   `isCurrent`: the result shows this hole and these lines
  */
 
-import { fromBase64, isEmpty, pack, unpack } from "./planes.js";
-import { History } from "./history.js";
+import { blank, fromBase64, isEmpty, pack, unpack } from "./planes.js";
 
 export const DRAWN = 1, ERASED = 2; // in `touched`
 
+const MOST_STATES = 200, MOST_RESULTS = 12;
+
 export class Work {
   constructor() {
-    /** @type {History<State>} */
-    this.history = new History();
+    /** @type {State[]} */
+    this.states = [];
+    this.place = -1; // of the present one
     /** @type {State[]} those with a result, to go back to */
     this.results = [];
-    /** @type {Photo | null} */
-    this.photo = null;
-    this.width = this.height = 0;
     this.mask = this.edges = this.touched = new Uint8Array(0);
     this.covered = new Uint8Array(0); // the hole that the shown result has painted
     /** @type {Uint32Array | null} RGBA, 0 where there is none */
     this.colours = null;
-    /** @type {Set<Name>} planes that differ from the present state's */
+    /** @type {Set<"mask" | "edges" | "touched" | "colours">} planes that were painted since the present state */
     this.changed = new Set();
     this.isSaved = true;
   }
 
-  /** Begin with a photo. @param {Photo} photo */
-  open(photo) {
-    const empty = pack(new Uint8Array(photo.width * photo.height));
-    const state = { photo, mask: empty, edges: empty, touched: empty, colours: null, result: null, isCurrent: true };
-    this.results = [];
-    this.restore(state);
-    this.history.start(state);
+  get state() {
+    return this.states[this.place];
+  }
+
+  /** @returns {Photo | undefined} */
+  get photo() {
+    return this.state?.photo;
+  }
+
+  get hasHole() {
+    return this.photo !== undefined && !isEmpty(this.state.mask);
+  }
+
+  /** With a fresh photo, or a state of an earlier visit. @param {State} state */
+  begin(state) {
+    this.place = -1;
+    this.results = state.result ? [state] : [];
+    this.push(state);
     this.isSaved = true;
   }
 
-  /** The present state. @returns {State} */
-  get state() {
-    return this.history.present;
-  }
-
-  /** Show a state: of the history, of an earlier visit. @param {State} state */
-  restore(state) {
-    const { width, height } = state.photo;
-    if (width !== this.width || height !== this.height) {
-      [this.mask, this.edges, this.touched, this.covered] = [0, 0, 0, 0].map(() => new Uint8Array(width * height));
-      [this.width, this.height] = [width, height];
-    }
-    this.photo = state.photo;
-    unpack(state.mask, this.mask);
-    unpack(state.edges, this.edges);
-    unpack(state.touched, this.touched);
-    this.#cover(state.result);
-    this.colours = state.colours && unpack(state.colours, new Uint32Array(width * height));
-    this.changed.clear();
-  }
-
-  /** Something was done: a new state, not repaired yet. @param {Partial<State>} [changes] beside the planes' */
-  commit(changes = {}) {
-    const state = { ...this.state, ...this.#packed(), isCurrent: false, ...changes };
-    if (isEmpty(state.mask)) Object.assign(state, { result: null, isCurrent: true });
-    this.history.push(state);
-    this.#cover(state.result);
+  /** @param {State} state that comes after the present one */
+  push(state) {
+    this.states = [...this.states.slice(0, this.place + 1), state].slice(-MOST_STATES);
+    this.place = this.states.length - 1;
+    this.rollBack();
     this.isSaved = false;
+  }
+
+  /** Something was done: a new state, not repaired yet. @param {Partial<State>} changes */
+  commit(changes) {
+    const state = { ...this.state, isCurrent: false, ...changes };
+    this.push(isEmpty(state.mask) ? { ...state, result: null, isCurrent: true } : state);
+  }
+
+  commitPainted() {
+    const painted = [...this.changed].map((name) => [name, pack(/** @type {Plane} */ (this[name]))]);
+    if (painted.length) this.commit(Object.fromEntries(painted));
   }
 
   /** A larger photo, on which the old one begins at a place. @param {Photo} photo @param {Packed} margin @param {number} left @param {number} top */
   extend(photo, margin, left, top) {
-    const { width, height } = this, size = photo.width * photo.height;
+    const { mask, edges, touched, colours } = this, { width, height } = this.state.photo, size = photo.width * photo.height;
     const moved = (/** @type {Plane} */ from, /** @type {Plane} */ to) => {
       for (let y = 0; y < height; y++) to.set(from.subarray(y * width, (y + 1) * width), (y + top) * photo.width + left);
       return pack(to);
     };
-    const [mask, edges, touched] = [this.mask, this.edges, this.touched].map((plane) => moved(plane, new Uint8Array(size)));
-    const both = unpack(margin, new Uint8Array(size)), hole = unpack(mask, new Uint8Array(size));
-    for (let i = 0; i < size; i++) both[i] |= hole[i];
-    const colours = this.colours && moved(this.colours, new Uint32Array(size));
-    this.commit({ photo, mask: pack(both), edges, touched, colours, result: null });
-    this.restore(this.state);
+    this.commit({
+      photo, result: null, mask: moved(mask, unpack(margin, new Uint8Array(size))), edges: moved(edges, new Uint8Array(size)),
+      touched: moved(touched, new Uint8Array(size)), colours: colours && moved(colours, new Uint32Array(size)),
+    });
   }
 
   /** The result of the present state has come. @param {Result} result @param {Packed} edges that it was painted from */
   settle(result, edges) {
-    unpack(edges, this.edges);
-    this.#cover(result);
-    const before = this.state, state = { ...before, edges, result, isCurrent: true };
-    this.history.replace(state);
-    this.results = [...this.results.filter((each) => each !== before), state].slice(-12); // not its draft, too
-  }
-
-  /** Give up what was changed since the last state. */
-  rollBack() {
-    if (this.changed.size) this.restore(this.state);
+    const before = this.state, state = (this.states[this.place] = { ...before, edges, result, isCurrent: true });
+    this.results = [...this.results.filter((each) => each !== before), state].slice(-MOST_RESULTS); // not its draft, too
+    this.rollBack();
   }
 
   /** @param {-1 | 1} by @returns {boolean} whether there was such a state */
   step(by) {
+    if (!this.states[this.place + by]) return false;
+    this.place += by;
     this.rollBack();
-    const state = this.history.step(by);
-    if (state) this.restore(state);
     this.isSaved = false;
-    return state !== null;
+    return true;
   }
 
-  get hasHole() {
-    return !isEmpty(this.state.mask);
-  }
-
-  /** @param {Result | null} result */
-  #cover(result) {
-    if (result) unpack(result.mask, this.covered);
-    else this.covered.fill(0);
-  }
-
-  /** @returns {Partial<State>} */
-  #packed() {
-    const packed = [...this.changed].map((name) => [name, this[name] && pack(/** @type {any} */ (this[name]))]);
+  /** The planes are the present state's again. */
+  rollBack() {
+    const { photo, mask, edges, touched, colours, result } = this.state, size = photo.width * photo.height;
+    if (this.mask.length !== size) [this.mask, this.edges, this.touched, this.covered] = [0, 0, 0, 0].map(() => new Uint8Array(size));
+    unpack(mask, this.mask);
+    unpack(edges, this.edges);
+    unpack(touched, this.touched);
+    unpack(result ? result.mask : blank(size), this.covered);
+    this.colours = colours && unpack(colours, new Uint32Array(size));
     this.changed.clear();
-    return Object.fromEntries(packed);
   }
+}
+
+/** Of a photo with nothing done to it. @param {Photo} photo @returns {State} */
+export function freshState(photo) {
+  const empty = blank(photo.width * photo.height);
+  return { photo, mask: empty, edges: empty, touched: empty, colours: null, result: null, isCurrent: true };
 }
 
 /** @param {string} patch a PNG in base64 @returns {string} where the browser finds it */

@@ -1,0 +1,75 @@
+/** What the page's buttons, shortcuts and settings do, by their `data-do` in canvas.html. */
+
+import { extend, grow, keepResult, propose, repair } from "./asking.js";
+import { saveDrawing, saveProject, saveResult } from "./files.js";
+import { open, openDrawing, openExample, restore } from "./opening.js";
+import { blank, pack } from "./planes.js";
+import { forget } from "./store.js";
+
+/** @param {import("./app.js").App} app @returns {Record<string, (value?: any) => unknown>} given their `data-value` */
+export function actsOf(app) {
+  const { work, panel, view, server } = app;
+  const edit = (/** @type {Partial<import("./work.js").State>} */ changes, message = "") => {
+    app.drop();
+    app.done(changes);
+    panel.say(message);
+  };
+  const step = (/** @type {-1 | 1} */ by) => {
+    app.drop();
+    if (!work.step(by)) return;
+    panel.say(by < 0 ? "Undone." : "Done again.");
+    app.settle();
+  };
+  const save = async (/** @type {Promise<void>} */ written) => {
+    panel.closeMenu();
+    await written;
+    work.isSaved = true;
+    panel.say("Saved.");
+  };
+  return {
+    open: async () => open(app, await panel.chooseFile("image/*,.zip")),
+    example: (name) => openExample(app, name),
+    "close-error": () => panel.showError(""),
+    restore: () => restore(app),
+    forget: () => { forget(); panel.offerRestore(null); },
+
+    undo: () => step(-1),
+    redo: () => step(1),
+    "go-back": (place) => { app.drop(); work.push(work.results[place]); app.refresh(); },
+
+    "zoom-in": () => view.zoom(1.25),
+    "zoom-out": () => view.zoom(0.8),
+    fit: () => view.fit(),
+    actual: () => view.actual(),
+    fullscreen: () => (document.fullscreenElement ? document.exitFullscreen() : panel.root.requestFullscreen()),
+    smaller: () => panel.resize(1 / 1.25),
+    larger: () => panel.resize(1.25),
+
+    repair: () => repair(app),
+    "repair-if-live": () => { if (panel.settings.live && work.hasHole) return repair(app); },
+    refresh: () => app.refresh(),
+    keep: () => keepResult(app),
+    ideas: () => propose(app),
+    extend: () => extend(app),
+    grow: () => grow(app, 1),
+    shrink: () => grow(app, -1),
+    invert() {
+      const { values, lengths } = work.state.mask;
+      edit({ mask: { values: values.map((value) => 255 - value), lengths } }, "The hole is inverted.");
+    },
+    clear: () => edit({ mask: blank(work.mask.length) }, "The hole is cleared."),
+    "clear-lines"() {
+      const { mask, edges, touched } = work, outside = (/** @type {Uint8Array} */ plane) => pack(plane.map((value, i) => (mask[i] ? 0 : value)));
+      edit({ edges: outside(edges), touched: outside(touched) });
+    },
+    "clear-colours": () => edit({ colours: null }),
+    "upload-mask": async () => openDrawing(app, "mask", await panel.chooseFile("image/*")),
+    "upload-lines": async () => openDrawing(app, "edges", await panel.chooseFile("image/*")),
+
+    "save-png": () => save(saveResult(server, work.state, "png")),
+    "save-jpeg": () => save(saveResult(server, work.state, "jpeg")),
+    "save-mask": () => save(saveDrawing(work, "mask")),
+    "save-lines": () => save(saveDrawing(work, "edges")),
+    "save-project": () => save(saveProject(work, panel.settings)),
+  };
+}
