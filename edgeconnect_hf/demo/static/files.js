@@ -3,7 +3,6 @@
 import { fromWire, render, toWire } from "./planes.js";
 import { Refusal } from "./server.js";
 import { freshState, patchUrl } from "./work.js";
-import { unzip, zip } from "./zip.js";
 
 /**
  * @typedef {import("./work.js").Photo} Photo @typedef {import("./work.js").State} State
@@ -12,7 +11,7 @@ import { unzip, zip } from "./zip.js";
  *   opened; `complete`: what was done to the photo earlier
  */
 
-const PROJECT = "project.json", MASK = "mask.png", LINES = "lines.png";
+const PHOTO = "photo", MASK = "mask.png", LINES = "lines.png", PROJECT = "project.json"; // in a project
 
 /**
  * What is shown at once, before the server has looked at it.
@@ -69,24 +68,30 @@ export async function saveDrawing(work, plane) {
 
 /** @param {Work} work @param {object} settings */
 export async function saveProject(work, settings) {
-  const { photo, result, touched, colours, isCurrent } = work.state;
+  const { strToU8, zipSync } = await fflate(), { photo, result, touched, colours, isCurrent } = work.state;
   const state = { touched: toWire(touched), colours: colours && toWire(colours), isCurrent,
     result: result && { ...result, url: "", mask: toWire(result.mask) } };
-  const about = JSON.stringify({ version: 1, name: photo.name, settings, state });
-  const drawings = { [MASK]: await drawPlane(work, "mask"), [LINES]: await drawPlane(work, "edges") };
-  download(await zip({ photo: photo.blob, ...drawings, [PROJECT]: new Blob([about]) }), `${stem(photo)}.zip`);
+  const bytes = async (/** @type {Blob} */ blob) => new Uint8Array(await blob.arrayBuffer());
+  const archive = zipSync({
+    [PHOTO]: await bytes(photo.blob), [MASK]: await bytes(await drawPlane(work, "mask")), [LINES]: await bytes(await drawPlane(work, "edges")),
+    [PROJECT]: strToU8(JSON.stringify({ version: 1, name: photo.name, settings, state })),
+  }, { level: 0 });
+  download(new Blob([archive], { type: "application/zip" }), `${stem(photo)}.zip`);
 }
 
 /** @param {Server} server @param {Blob} file @returns {Promise<Opening>} */
 export async function readProject(server, file) {
-  const { photo: blob, [MASK]: mask, [LINES]: lines, [PROJECT]: about } = await unzip(file).catch(() => /** @type {Record<string, Blob>} */ ({}));
-  if (!blob || !mask || !lines || !about) {
+  const { strFromU8, unzipSync } = await fflate();
+  const entries = await file.arrayBuffer().then((bytes) => unzipSync(new Uint8Array(bytes))).catch(() => ({}));
+  if (![PHOTO, MASK, LINES, PROJECT].every((entry) => entry in entries)) {
     throw new Refusal("This is no project of this page. Please choose one that was saved here, or a photo.");
   }
-  const { name, settings, state: { touched, colours, isCurrent, result } } = JSON.parse(await about.text());
-  return { blob, name, settings, complete: async (photo) => ({
-    photo, isCurrent, ...await readDrawing(server, photo, new File([mask], MASK), "mask"),
-    ...await readDrawing(server, photo, new File([lines], LINES), "edges"),
+  const { name, settings, state: { touched, colours, isCurrent, result } } = JSON.parse(strFromU8(entries[PROJECT]));
+  const read = (/** @type {Photo} */ photo, /** @type {string} */ entry, /** @type {"mask" | "edges"} */ plane) => {
+    return readDrawing(server, photo, new File([entries[entry]], entry), plane);
+  };
+  return { blob: new Blob([entries[PHOTO]]), name, settings, complete: async (photo) => ({
+    photo, isCurrent, ...await read(photo, MASK, "mask"), ...await read(photo, LINES, "edges"),
     touched: fromWire(touched), colours: colours && fromWire(colours, Uint32Array),
     result: result && { ...result, mask: fromWire(result.mask), url: patchUrl(result.patch) },
   }) };
@@ -102,6 +107,11 @@ export async function readDrawing(server, { width, height }, file, plane) {
   const path = await server.upload(file, file.name);
   const answer = await server.ask(plane === "mask" ? "read_mask" : "read_lines", { file: { path }, width, height });
   return { [plane]: fromWire(answer[plane]) };
+}
+
+/** The library that writes and reads zip files. @returns {Promise<any>} */
+function fflate() {
+  return import("./fflate.js");
 }
 
 /** @param {Work} work @param {"mask" | "edges"} plane @returns {Promise<Blob>} a PNG */
