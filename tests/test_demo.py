@@ -32,6 +32,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 from edgeconnect_hf import EdgeConnectPipeline, cli, select_object
 from edgeconnect_hf.demo import EXAMPLES, Limits, build_demo, launch
 from edgeconnect_hf.demo.jobs import Job
+from edgeconnect_hf.extension import find_margins
 from edgeconnect_hf.holes import grow
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -428,6 +429,39 @@ def test_select_an_object_pick_an_idea_lay_a_colour_extend(open_page, files, pip
         page.locator("[data-do=undo]").click()
     assert plane(page, "mask").shape == (HEIGHT, WIDTH)
     assert not plane(page, "mask").any()
+
+
+@needs_chromium
+def test_the_photo_is_extended_to_an_aspect_ratio(open_page, files):
+    page = open_page()
+    open_photo(page, files / "photo.png")
+    ratio, sides = page.locator("[name=ratio]"), page.locator(".ec-sides")
+    expect(sides).to_be_visible()
+    ratio.select_option("4:3")
+    expect(sides).to_be_hidden()
+    repair_after(page, lambda page: page.get_by_role("button", name="Extend").click())
+    mask = plane(page, "mask") > 0
+    assert mask.shape == (360, WIDTH)
+    assert mask[:20].all()
+    assert mask[-20:].all()
+    assert not mask[20:-20].any()
+    assert pixels(save(page, "png")[1]).shape == (360, WIDTH, 3)
+    page.keyboard.press("Control+z")
+    assert plane(page, "mask").shape == (HEIGHT, WIDTH)
+    ratio.select_option("3:2")
+    page.get_by_role("button", name="Extend").click()
+    expect(page.locator(".ec-error")).to_contain_text("The photo would not grow.")  # it has this shape
+
+    ratios = [value for value in page.locator("[name=ratio] option").evaluate_all("o => o.map(o => o.value)") if value]
+    assert len(ratios) == 7
+    for height, width in ((HEIGHT, WIDTH), (321, 481), (323, 485), (1, 2), (4000, 3000)):
+        for ratio in ratios:
+            found = page.evaluate(
+                "async ([width, height, ratio]) => Object.values("
+                "(await import('/canvas/asking.js')).margins({ width, height }, { ratio }))",
+                [width, height, ratio],
+            )
+            assert tuple(found) == find_margins((height, width), {}, ratio)
 
 
 @needs_chromium

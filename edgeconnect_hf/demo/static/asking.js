@@ -74,14 +74,28 @@ export function propose(app) {
 
 /** @param {App} app */
 export function extend(app) {
-  const { server, work } = app, { photo } = work.state, { left, right, top, bottom } = app.panel.settings;
+  const { server, work } = app, { photo } = work.state, sides = margins(photo, app.panel.settings);
+  if (Object.values(sides).every((pixels) => pixels === 0)) throw new Refusal("The photo would not grow. Choose another shape, or say by how many pixels.");
   return app.ask(async () => {
-    const answer = await server.askAbout("extend", photo, { left, right, top, bottom });
+    const answer = await server.askAbout("extend", photo, sides);
     return { ...answer, larger: await fetchPhoto(server, answer.path, photo.name) };
   }, (answer) => {
     work.extend(answer.larger, fromWire(answer.mask), answer.left, answer.top);
     app.settle();
   });
+}
+
+/**
+ * By how many pixels a photo grows at its sides: given, or for a ratio of width to height, as `extension.py` has it.
+ *
+ * @param {{width: number, height: number}} photo @param {Record<string, any>} settings
+ */
+export function margins({ width, height }, { ratio, left, right, top, bottom }) {
+  if (ratio === "") return { left, right, top, bottom };
+  const [wide, high] = ratio.split(":").map(Number);
+  const rounded = (/** @type {number} */ value) => (value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value)); // as Python's
+  const across = Math.max(0, rounded(height * (wide / high)) - width), down = Math.max(0, rounded(width / (wide / high)) - height);
+  return { left: across >> 1, right: across - (across >> 1), top: down >> 1, bottom: down - (down >> 1) };
 }
 
 /** The result becomes the photo, with no hole in it. @param {App} app */

@@ -68,7 +68,7 @@ export async function saveDrawing(work, plane) {
 
 /** @param {Work} work @param {object} settings */
 export async function saveProject(work, settings) {
-  const { strToU8, zipSync } = await fflate(), { photo, result, touched, colours, isCurrent } = work.state;
+  const { strToU8, zipSync } = /** @type {any} */ (await import("./fflate.js")), { photo, result, touched, colours, isCurrent } = work.state;
   const state = { touched: toWire(touched), colours: colours && toWire(colours), isCurrent,
     result: result && { ...result, url: "", mask: toWire(result.mask) } };
   const bytes = async (/** @type {Blob} */ blob) => new Uint8Array(await blob.arrayBuffer());
@@ -81,7 +81,7 @@ export async function saveProject(work, settings) {
 
 /** @param {Server} server @param {Blob} file @returns {Promise<Opening>} */
 export async function readProject(server, file) {
-  const { strFromU8, unzipSync } = await fflate();
+  const { strFromU8, unzipSync } = /** @type {any} */ (await import("./fflate.js"));
   const entries = await file.arrayBuffer().then((bytes) => unzipSync(new Uint8Array(bytes))).catch(() => ({}));
   if (![PHOTO, MASK, LINES, PROJECT].every((entry) => entry in entries)) {
     throw new Refusal("This is no project of this page. Please choose one that was saved here, or a photo.");
@@ -107,11 +107,6 @@ export async function readDrawing(server, { width, height }, file, plane) {
   const path = await server.upload(file, file.name);
   const answer = await server.ask(plane === "mask" ? "read_mask" : "read_lines", { file: { path }, width, height });
   return { [plane]: fromWire(answer[plane]) };
-}
-
-/** The library that writes and reads zip files. @returns {Promise<any>} */
-function fflate() {
-  return import("./fflate.js");
 }
 
 /** @param {Work} work @param {"mask" | "edges"} plane @returns {Promise<Blob>} a PNG */

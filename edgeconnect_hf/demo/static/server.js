@@ -6,13 +6,9 @@
 
 const UNREACHABLE = "The server did not answer. Your work is kept in this browser; please try again.";
 
-/** What the server says against it. */
+/** What speaks against it, in words for the page. */
 export class Refusal extends Error {
-  /** @param {string} message @param {boolean} isGone the server no longer has a file */
-  constructor(message, isGone = false) {
-    super(message);
-    this.isGone = isGone;
-  }
+  isGone = false; // the server no longer has a file
 }
 
 export class Server {
@@ -28,7 +24,7 @@ export class Server {
     const answer = await this.functions[name](data);
     if (!answer) throw new Refusal(UNREACHABLE);
     if (answer.replaced) throw new DOMException("A newer question has taken its place.", "AbortError");
-    if (answer.error) throw new Refusal(answer.error, answer.isGone);
+    if (answer.error) throw Object.assign(new Refusal(answer.error), { isGone: answer.isGone });
     return answer;
   }
 
