@@ -40,7 +40,7 @@ export function actsOf(app) {
     "zoom-in": () => view.zoom(1.25),
     "zoom-out": () => view.zoom(0.8),
     fit: () => view.fit(),
-    actual: () => view.actual(),
+    actual: () => view.zoom(1 / devicePixelRatio / view.scale), // one pixel of the photo is one of the screen
     fullscreen: () => (document.fullscreenElement ? document.exitFullscreen() : panel.root.requestFullscreen()),
     smaller: () => panel.resize(1 / 1.25),
     larger: () => panel.resize(1.25),

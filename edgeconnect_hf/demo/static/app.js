@@ -88,8 +88,7 @@ export class App {
   /** What is painted is whole, or something else has changed. @param {Partial<State>} [changes] */
   done(changes) {
     this.panel.say("");
-    if (changes) this.work.commit(changes);
-    else this.work.commitPainted();
+    if (changes || this.work.changed.size) this.work.commit(changes);
     this.settle();
   }
 

@@ -24,7 +24,7 @@ export class Keys {
   /** @param {KeyboardEvent} event anywhere on the page */
   #press(event) {
     const { panel } = this.app, isControl = event.ctrlKey || event.metaKey;
-    if (!isControl && isTyping(event.target)) return;
+    if (!isControl && /** @type {Element} */ (event.target).matches("select, input:not([type=checkbox], [type=radio])")) return;
     const name = (isControl ? "Control+" : "") + (isControl && event.shiftKey ? "Shift+" : "") + event.key.replace(/^[a-z]$/, (key) => key.toUpperCase());
     const button = panel.root.querySelector(`button[aria-keyshortcuts~="${CSS.escape(name)}"]`);
     if (!(button instanceof HTMLButtonElement)) return;
@@ -36,7 +36,7 @@ export class Keys {
   /** @param {KeyboardEvent} event on the photo */
   #onPhoto(event) {
     const { view, pointer, panel } = this.app, arrow = ARROWS[event.key], place = this.place ?? { x: view.width / 2, y: view.height / 2 };
-    if (event.target !== event.currentTarget || event.ctrlKey) return;
+    if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey) return;
     if (event.key === " ") pointer.isSpaceDown = true;
     else if (event.key === "Escape") pointer.cancel();
     else if (event.key === "Enter" && pointer.gesture) pointer.end();
@@ -50,9 +50,4 @@ export class Keys {
     } else return;
     event.preventDefault();
   }
-}
-
-/** @param {EventTarget | null} target */
-function isTyping(target) {
-  return target instanceof HTMLSelectElement || (target instanceof HTMLInputElement && !["checkbox", "radio"].includes(target.type));
 }

@@ -197,16 +197,16 @@ function pictured(ariaLabel, image) {
   return button;
 }
 
-/** The lines in and around the hole. @param {Packed} packed @param {Work} work */
+/** The lines in the hole and around it. @param {Packed} packed @param {Work} work */
 function thumbnail(packed, { mask, state: { photo: { width, height } } }) {
   const edges = unpack(packed, new Uint8Array(width * height));
   const box = { left: width, top: height, right: 0, bottom: 0 };
   for (let y = 0, i = 0; y < height; y++) for (let x = 0; x < width; x++, i++) {
     if (!mask[i]) continue;
     box.left = Math.min(box.left, Math.max(0, x - RIM));
-    box.right = Math.max(box.right, Math.min(width, x + 1 + RIM));
+    box.right = Math.max(box.right, Math.min(width, x + RIM));
     box.top = Math.min(box.top, Math.max(0, y - RIM));
-    box.bottom = Math.min(height, y + 1 + RIM);
+    box.bottom = Math.min(height, y + RIM);
   }
   const colours = [[0xffffffff, 0xff000000], [0xffe6f2ff, 0xff0c41c2]]; // paper and line, around the hole and in it
   const image = render(box, (x, y) => colours[Number(mask[y * width + x] > 0)][Number(edges[y * width + x] > 127)]);

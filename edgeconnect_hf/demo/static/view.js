@@ -43,11 +43,6 @@ export class View {
     this.isFitted = true;
   }
 
-  /** One pixel of the photo is one of the screen. */
-  actual() {
-    this.zoom(1 / devicePixelRatio / this.scale);
-  }
-
   /** @param {number} factor @param {{clientX: number, clientY: number}} place that stays where it is */
   zoom(factor, { clientX, clientY } = this.#centre()) {
     const { left, top } = this.frame.getBoundingClientRect();

@@ -62,15 +62,11 @@ export class Work {
     this.isSaved = false;
   }
 
-  /** Something was done: a new state, not repaired yet. @param {Partial<State>} changes */
+  /** Something was done: a new state, not repaired yet. @param {Partial<State>} [changes] by default what was painted */
   commit(changes) {
-    const state = { ...this.state, isCurrent: false, ...changes };
-    this.push(isEmpty(state.mask) ? { ...state, result: null, isCurrent: true } : state);
-  }
-
-  commitPainted() {
     const painted = [...this.changed].map((name) => [name, pack(/** @type {Plane} */ (this[name]))]);
-    if (painted.length) this.commit(Object.fromEntries(painted));
+    const state = { ...this.state, isCurrent: false, ...(changes ?? Object.fromEntries(painted)) };
+    this.push(isEmpty(state.mask) ? { ...state, result: null, isCurrent: true } : state);
   }
 
   /** A larger photo, on which the old one begins at a place. @param {Photo} photo @param {Packed} margin @param {number} left @param {number} top */
