@@ -355,6 +355,30 @@ def test_moving_the_photo_or_a_stroke_of_nothing_gives_no_repair_up(open_page, f
 
 
 @needs_chromium
+def test_an_answer_that_a_newer_call_has_replaced_is_dropped(open_page, files):
+    page = open_page()
+    open_photo(page, files / "photo.png")
+    repair_after(page, stroke, (190, 150), (290, 150))
+    mask = plane(page, "mask")
+    page.evaluate(
+        """() => {
+          const replaced = async () => ({ replaced: true });
+          document.querySelector('.ec').app.server.functions = new Proxy({}, { get: () => replaced });
+        }"""
+    )
+    for name in ("grow", "ideas", "keep", "repair"):
+        page.locator(f"[data-do={name}]").click()
+        wait_until_settled(page)
+    assert np.array_equal(plane(page, "mask"), mask)
+    expect(page.locator(".ec-error")).to_be_hidden()
+    save_menu = page.locator(".ec-menu summary")
+    save_menu.click()
+    page.locator("[data-do=save-png]").click()
+    expect(page.locator("[data-do=save-png]")).to_be_hidden()
+    expect(page.locator(".ec-error")).to_be_hidden()
+
+
+@needs_chromium
 def test_masks_are_uploaded_and_changed_and_the_result_is_kept(open_page, files, pipeline):
     page = open_page()
     open_photo(page, files / "photo.png")
