@@ -209,7 +209,7 @@ def plane(page: Page, name: str) -> np.ndarray:
 
 def save(page: Page, kind: str) -> tuple[str, bytes]:
     """A saved file's name and content."""
-    page.locator(".ec-menu summary").click()
+    page.locator(".ec-menu").click()
     with page.expect_download() as download:
         page.locator(f"[data-do=save-{kind}]").click()
     return download.value.suggested_filename, Path(download.value.path()).read_bytes()
@@ -371,7 +371,7 @@ def test_an_answer_that_a_newer_call_has_replaced_is_dropped(open_page, files):
         wait_until_settled(page)
     assert np.array_equal(plane(page, "mask"), mask)
     expect(page.locator(".ec-error")).to_be_hidden()
-    save_menu = page.locator(".ec-menu summary")
+    save_menu = page.locator(".ec-menu")
     save_menu.click()
     page.locator("[data-do=save-png]").click()
     expect(page.locator("[data-do=save-png]")).to_be_hidden()
@@ -679,7 +679,7 @@ def test_axe_finds_nothing_serious(open_page, files, scheme):
     assert findings() == []
     open_photo(page, files / "photo.png")
     repair_after(page, stroke, (190, 150), (290, 150))
-    page.locator(".ec-menu summary").click()
+    page.locator(".ec-menu").click()
     assert findings() == []
 
 

@@ -21,7 +21,6 @@ export function actsOf(app) {
     app.settle();
   };
   const save = async (/** @type {Promise<void>} */ written) => {
-    panel.closeMenu();
     await written;
     work.isSaved = true;
     panel.say("Saved.");

@@ -175,12 +175,6 @@ export class Panel {
     this.#find(".ec-restore").hidden = state === null;
   }
 
-  closeMenu() {
-    const menu = this.#find(".ec-menu"), hadFocus = menu.contains(document.activeElement);
-    menu.open = false;
-    if (hadFocus) this.#find(".ec-view").focus(); // a hidden button would keep the keys from everything
-  }
-
   /** @param {string} accept @returns {Promise<File | null>} */
   async chooseFile(accept) {
     const input = Object.assign(this.#find(".ec-file"), { accept, value: "" });
