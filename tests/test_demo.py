@@ -355,6 +355,70 @@ def test_moving_the_photo_or_a_stroke_of_nothing_gives_no_repair_up(open_page, f
 
 
 @needs_chromium
+def test_the_view_is_moved_compared_and_strokes_are_given_up(open_page, files):
+    page = open_page()
+    open_photo(page, files / "photo.png")
+    view, hold, result = (page.locator(selector) for selector in (".ec-view", "[data-hold]", ".ec-result"))
+
+    def left() -> float:
+        return page.evaluate("document.querySelector('.ec').app.view.x")
+
+    start, end = on_screen(page, (190, 150), (290, 150))
+    page.mouse.move(*start)
+    page.mouse.down()
+    page.mouse.move(*end)
+    assert plane(page, "mask").any()
+    page.keyboard.press("Escape")
+    page.mouse.up()
+    assert not plane(page, "mask").any()
+    repair_after(page, stroke, (190, 150), (290, 150))
+    mask, before = plane(page, "mask"), left()
+
+    # The space bar with the mouse moves the photo, and so does the middle button.
+    page.keyboard.down(" ")
+    stroke(page, (190, 150), (220, 150))
+    page.keyboard.up(" ")
+    moved = left()
+    assert moved > before + 20
+    page.mouse.down(button="middle")
+    page.mouse.move(600, 300)
+    page.mouse.up(button="middle")
+    assert left() != moved
+    assert np.array_equal(plane(page, "mask"), mask)
+    page.keyboard.press("0")
+    assert left() == before
+
+    # Before is seen while the button is held, by mouse or key.
+    hold.hover()
+    for press, release in ((page.mouse.down, page.mouse.up), (page.keyboard.down, page.keyboard.up)):
+        arguments = [" "] if press == page.keyboard.down else []
+        press(*arguments)
+        expect(result).to_be_hidden()
+        release(*arguments)
+        expect(result).to_be_visible()
+
+    # The divider stands where it cuts the result, also when the photo is zoomed.
+    expect(page.locator(".ec-divider")).to_be_hidden()
+    page.get_by_label("Divider", exact=True).check(force=True)
+    page.locator("[data-do=zoom-in]").click()
+    page.locator(".ec-divider").fill("60")
+    cut = page.evaluate("getComputedStyle(document.querySelector('.ec-result')).clipPath")
+    expected = page.evaluate(
+        """() => {
+          const { view, work } = document.querySelector('.ec').app;
+          return (0.6 * view.frame.clientWidth - view.x) / view.scale - work.state.result.box[0];
+        }"""
+    )
+    assert float(cut.removeprefix("inset(0px 0px 0px ").removesuffix("px)")) == pytest.approx(expected, abs=0.01)
+
+    full = page.locator("[data-do=fullscreen]")
+    view.press("f")
+    expect(full).to_have_attribute("aria-pressed", "true")
+    full.click()
+    expect(full).to_have_attribute("aria-pressed", "false")
+
+
+@needs_chromium
 def test_an_answer_that_a_newer_call_has_replaced_is_dropped(open_page, files):
     page = open_page()
     open_photo(page, files / "photo.png")

@@ -17,7 +17,7 @@ export class Keys {
       if (key.toUpperCase() === "C") panel.showBefore(false);
     });
     frame.addEventListener("keydown", (event) => this.#onPhoto(event));
-    frame.addEventListener("blur", () => panel.showBefore(false));
+    addEventListener("blur", () => panel.showBefore(false));
     frame.addEventListener("pointerdown", () => { this.place = null; });
   }
 
