@@ -6,7 +6,7 @@
 
 const UNREACHABLE = "The server did not answer. Your work is kept in this browser; please try again.";
 
-/** What speaks against it, in words for the page. */
+/** A reason why something was not done, in words that the page shows. */
 export class Refusal extends Error {
   isGone = false; // the server no longer has a file
 }
