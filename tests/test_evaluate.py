@@ -27,7 +27,9 @@ from training.evaluation.holes import Example, Samples, chance, with_hole
 from training.evaluation.lpips import load_lpips
 from training.evaluation.methods import MODEL_METHODS, OPENCV_METHODS, line_segments, plain_method
 from training.evaluation.metrics import FrechetDistance
+from training.evaluation.report import line_row
 from training.evaluation.results_file import ResultsFile
+from training.evaluation.scores import count_lines
 from training.evaluation.sigma_ablation import ablate
 
 PICTURES = 2
@@ -106,6 +108,30 @@ def test_means_are_those_of_the_results(whole_run):
             assert (row[f"precision{suffix}"], row[f"recall{suffix}"]) == (of_suffix / drawn, of_suffix / true)
             assert row[f"f1{suffix}"] == pytest.approx(2 / (drawn / of_suffix + true / of_suffix))
         assert row["all_ones_f1"] == pytest.approx(2 / (pixels / true + 1))
+
+
+def test_lines_are_scored_against_another_image_too(whole_run, data, tmp_path):
+    """In the same hole: what lines score that were drawn for another image."""
+    edges = np.zeros((32, 32), np.uint8)
+    edges[16, 4:28] = 255
+    mask = np.zeros((32, 32), bool)
+    mask[8:24, :16] = True
+    example = Example(np.zeros((32, 32, 3), np.uint8), mask, edges, np.zeros_like(edges))
+    counts = count_lines(example, edges, np.roll(edges, 2, axis=0))
+    assert counts["line_counts"]["0.5"] == [12, 12, 12, 12]
+    assert (counts["chance_true"], counts["chance_counts"]["0.5"]) == (12, [12, 0, 0, 12])
+    result = {"set": "a", "hole": "0-10", "method": "model", "model": "tiny", **counts}
+    row = line_row([result, {**result, **count_lines(example, edges, 0 * edges)}], 0.5)
+    assert [row[name] for name in ("f1_2", "chance_f1", "chance_f1_2")] == [1, 0, pytest.approx(2 * 12 / (24 + 12))]
+    older = {name: value for name, value in result.items() if not name.startswith("chance")}
+    assert "chance_f1" not in line_row([result, older], 0.5)
+
+    output_dir, report = whole_run
+    for table in ("lines", "calibrated_lines"):
+        assert all(0 <= row["chance_f1"] <= row["chance_f1_1"] <= row["chance_f1_2"] <= 1 for row in report[table])
+    assert "| chance: F1 | chance: F1 ±1 | chance: F1 ±2 |" in (output_dir / "evaluation.md").read_text()
+    alone = settings(data, tmp_path, methods=["model"], mask_bins=[(40, 50)], max_pictures=1)
+    assert "chance_f1" not in evaluate(EvaluationConfig(**alone))["lines"][0]  # there is no other image
 
 
 def test_known_pixels_are_kept_and_the_grid_shows_everything(whole_run):

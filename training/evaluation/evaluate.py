@@ -100,13 +100,14 @@ def evaluate(config: EvaluationConfig) -> dict[str, Any]:
             sample = sets[set_name].read(number)
             images.save(sample.image, "original", set_name, name)
             real_features = scorer.features(sample.image)
+            other_edges = _edges_of_another(sets[set_name], number)
             for hole, missing in tasks.items():
                 example = with_hole(sample, config.masks, hole, chance(config.seed, name, hole))
                 place = (set_name, _label(hole), name)
                 images.save(_with_gray_hole(example), "masked", *place)
                 images.save(to_bytes(example.mask), "mask", *place)
                 for key in missing:
-                    repair, figures = _measure(methods[key], example, place, scorer, real_features)
+                    repair, figures = _measure(methods[key], example, place, scorer, real_features, other_edges)
                     images.save(repair.image, _folder(key), *place)
                     if repair.lines is not None:
                         images.save(repair.lines, _lines_folder(key), *place)
@@ -180,7 +181,12 @@ def fingerprint(*networks: nn.Module) -> str:
 
 
 def _measure(
-    method: Method | ResultsOf, example: Example, place: Place, scorer: Scorer, real_features: Features
+    method: Method | ResultsOf,
+    example: Example,
+    place: Place,
+    scorer: Scorer,
+    real_features: Features,
+    other_edges: npt.NDArray[np.uint8] | None,
 ) -> tuple[Repair, dict[str, Any]]:
     """Runs a method, or reads its result from `place` in its folder: the result, and its figures by name."""
     if isinstance(method, ResultsOf):
@@ -191,7 +197,13 @@ def _measure(
         timing = {"seconds": time.perf_counter() - start}
     figures = {"hole_share": float(example.mask.mean()), **timing}
     figures |= scorer(example.image, repair.image, real_features)
-    return repair, figures if repair.lines is None else {**figures, **count_lines(example, repair.lines)}
+    return repair, figures if repair.lines is None else {**figures, **count_lines(example, repair.lines, other_edges)}
+
+
+def _edges_of_another(samples: Samples, number: int) -> npt.NDArray[np.uint8] | None:
+    """The lines of the image half the set away, as neighbours may show the same place; of one image, `None`."""
+    size = len(samples.names)
+    return samples.read((number + size // 2) % size).edges if size > 1 else None
 
 
 def _with_gray_hole(example: Example) -> npt.NDArray[np.uint8]:

@@ -36,9 +36,13 @@ _HEADINGS = {
     "f1_2": "F1 ±2",
     "all_ones_precision": "all ones: precision",
     "all_ones_f1": "all ones: F1",
+    "chance_f1": "chance: F1",
+    "chance_f1_1": "chance: F1 ±1",
+    "chance_f1_2": "chance: F1 ±2",
 }
 _FORMATS = {"l1": ".2f", "psnr": ".2f", "ssim": ".4f", "lpips": ".4f", "threshold": "g", "fid": ".2f", "seconds": ".3f"}
 _TEXT = ("set", "hole", "method", "model")
+_SUFFIXES = ("", "_1", "_2")  # of figures of lines: off by at most so many pixels
 _TITLE_HEIGHT = 18  # pixels
 
 
@@ -58,6 +62,8 @@ def image_row(results: Sequence[Mapping[str, Any]]) -> Row:
 def line_row(results: Sequence[Mapping[str, Any]], threshold: float) -> Row:
     """G1's lines against the true ones, over the holes of all images together, and the scores of an all-ones map.
 
+    With `chance_counts` in all results, the F1 of the same lines against another image's true ones, too.
+
     Args:
         results: with the counts of `scores.count_lines`.
         threshold (`float`): one of `scores.THRESHOLDS`; a pixel is a line above it.
@@ -65,14 +71,19 @@ def line_row(results: Sequence[Mapping[str, Any]], threshold: float) -> Row:
     Returns:
         `precision`, `recall` and `f1` exact to the pixel, `precision_1` … `f1_2` within one and two pixels.
     """
-    drawn, *hits = (sum(counts) for counts in zip(*(_counts(result, threshold) for result in results), strict=True))
+    drawn, *hits = _counts(results, "line_counts", threshold)
     true, pixels = (sum(result[name] for result in results) for name in ("lines_true", "hole_pixels"))
     row = {name: results[0][name] for name in _TEXT} | {"pictures": len(results), "threshold": threshold}
-    for suffix, count in zip(("", "_1", "_2"), hits, strict=True):
+    for suffix, count in zip(_SUFFIXES, hits, strict=True):
         row[f"precision{suffix}"] = count / max(1, drawn)
         row[f"recall{suffix}"] = count / max(1, true)
         row[f"f1{suffix}"] = 2 * count / max(1, drawn + true)
-    return row | {"all_ones_precision": true / pixels, "all_ones_f1": 2 * true / (pixels + true)}
+    row |= {"all_ones_precision": true / pixels, "all_ones_f1": 2 * true / (pixels + true)}
+    if all("chance_counts" in result for result in results):
+        drawn, *hits = _counts(results, "chance_counts", threshold)
+        true = sum(result["chance_true"] for result in results)
+        row |= {f"chance_f1{s}": 2 * count / max(1, drawn + true) for s, count in zip(_SUFFIXES, hits, strict=True)}
+    return row
 
 
 def best_threshold(results: Sequence[Mapping[str, Any]]) -> float:
@@ -80,8 +91,9 @@ def best_threshold(results: Sequence[Mapping[str, Any]]) -> float:
     return max(map(float, results[0]["line_counts"]), key=lambda threshold: line_row(results, threshold)["f1_2"])
 
 
-def _counts(result: Mapping[str, Any], threshold: float) -> Sequence[int]:
-    return result["line_counts"][str(threshold)]
+def _counts(results: Sequence[Mapping[str, Any]], name: str, threshold: float) -> list[int]:
+    """Sums over `results` of the counts of `scores.count_lines`: drawn, then hits."""
+    return [sum(counts) for counts in zip(*(result[name][str(threshold)] for result in results), strict=True)]
 
 
 def markdown_report(report: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """The figures of one result: of the image, and of the lines that it was painted from."""
 
+from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -64,24 +65,35 @@ class Scorer:
         return figures
 
 
-def count_lines(example: Example, lines: npt.NDArray[np.uint8]) -> dict[str, Any]:
+def count_lines(
+    example: Example, lines: npt.NDArray[np.uint8], other_edges: npt.NDArray[np.uint8] | None = None
+) -> dict[str, Any]:
     """Counts of line pixels in the hole, for `report.line_row`.
 
     Args:
         example (`Example`): the hole and the true lines.
         lines (`np.ndarray`): `[S,S]` uint8, those drawn.
+        other_edges (`np.ndarray`, *optional*): `[S,S]` uint8, the true lines of another image.
 
     Returns:
         `lines_true`, `hole_pixels`, and `line_counts`: threshold -> `[drawn, hits, …]`, hits for each of `WITHIN`.
+        With `other_edges`, `chance_true` and `chance_counts` as well: the same lines against those.
     """
-    edges, pred_edges, mask = (to_tensor(array) for array in (example.edges, lines, to_bytes(example.mask)))
-    true = thin(edges) * mask
+    pred_edges, mask = to_tensor(lines), to_tensor(to_bytes(example.mask))
+    drawn = {threshold: thin((pred_edges > threshold).float()) * mask for threshold in THRESHOLDS}
+    true, counts = _count_hits(thin(to_tensor(example.edges)) * mask, drawn)
+    figures = {"lines_true": true, "hole_pixels": int(example.mask.sum()), "line_counts": counts}
+    if other_edges is not None:
+        figures["chance_true"], figures["chance_counts"] = _count_hits(thin(to_tensor(other_edges)) * mask, drawn)
+    return figures
+
+
+def _count_hits(true: Tensor, drawn: Mapping[float, Tensor]) -> tuple[int, dict[str, list[int]]]:
     counts = {}
-    for threshold in THRESHOLDS:
-        drawn = thin((pred_edges > threshold).float()) * mask
-        hits = [line_hits(true, drawn, within) for within in WITHIN]
-        counts[str(threshold)] = [int(drawn.sum()), *hits]
-    return {"lines_true": int(true.sum()), "hole_pixels": int(example.mask.sum()), "line_counts": counts}
+    for threshold, lines in drawn.items():
+        hits = [line_hits(true, lines, within) for within in WITHIN]
+        counts[str(threshold)] = [int(lines.sum()), *hits]
+    return int(true.sum()), counts
 
 
 def to_tensor(image: npt.NDArray[np.uint8]) -> Tensor:
