@@ -5,6 +5,8 @@ paints the known pixels as well, so its error there is known. Spread smoothly in
 colours. (Not in the paper; it is Poisson blending, Pérez et al., 2003.)
 """
 
+from types import EllipsisType
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -62,6 +64,7 @@ def _mean_around(planes: Tensor, weights: Tensor) -> Tensor:
     return weighted / shares.clamp(min=torch.finfo(shares.dtype).tiny)
 
 
+@torch.no_grad()
 def spread(values: Tensor, weights: Tensor) -> Tensor:
     """Fill in unknown values from the known ones, each pixel with the mean of its four neighbours: Laplace's equation.
 
@@ -72,48 +75,77 @@ def spread(values: Tensor, weights: Tensor) -> Tensor:
         weights (`torch.Tensor`): `[N,1,H,W]` in [0,1]: 1 where `values` is known, 0 where it is to be filled in.
 
     Returns:
-        `[N,C,H,W]`: `values` where the weight is 1. Zero if it is known nowhere.
+        `[N,C,H,W]`, without a gradient: `values` where the weight is 1. Zero if it is known nowhere.
     """
     size, tiny = weights.shape[2:], torch.finfo(weights.dtype).eps
     weighted, open_share = values * weights, 1 - weights
     if min(size) <= 2:
         mean = weighted.sum((2, 3), keepdim=True) / weights.sum((2, 3), keepdim=True).clamp(min=tiny)
         return weighted + mean * open_share
-    small_weights = _halve(weights)
-    small = _halve(weighted) / small_weights.clamp(min=tiny)
-    filled = weighted + _double(spread(small, (TRUST * small_weights).clamp(max=1)), size) * open_share
-    for _ in range(RELAXATIONS):
-        filled = torch.addcmul(weighted, open_share, _sum_of_neighbours(filled), value=1 / 4)
+    halves = _halve(torch.cat([weighted, weights], dim=1))
+    small, small_weights = halves[:, :-1], halves[:, -1:]
+    small = small / small_weights.clamp(min=tiny)
+    filled = _double(spread(small, small_weights.mul(TRUST).clamp_(max=1)), size).mul_(open_share).add_(weighted)
+    box = _around(open_share)
+    _relax(filled[box], weighted[box], open_share[box])
     return filled
 
 
-def _sum_of_neighbours(planes: Tensor) -> Tensor:
-    """Of the four pixels above, below, left and right; beyond the frame, the pixel itself."""
-    padded = F.pad(planes, (1, 1, 1, 1), mode="replicate")
-    above, below = padded[..., :-2, 1:-1], padded[..., 2:, 1:-1]
-    left, right = padded[..., 1:-1, :-2], padded[..., 1:-1, 2:]
-    return above + below + left + right
+def _around(open_share: Tensor) -> tuple[slice | EllipsisType, ...]:
+    """The box, a pixel larger on each side, outside which nothing is to be filled in."""
+    box: list[slice | EllipsisType] = [...]
+    for axis in (2, 3):
+        places = open_share.amax([dim for dim in range(4) if dim != axis]).nonzero().flatten()
+        first, last = (int(places[0]), int(places[-1])) if len(places) else (0, -1)
+        box.append(slice(max(0, first - 1), last + 2))
+    return tuple(box)
+
+
+def _relax(filled: Tensor, weighted: Tensor, open_share: Tensor) -> None:
+    """`RELAXATIONS` steps of Jacobi's method, in place. Beyond the frame, the pixel at it is its own neighbour."""
+    if not filled.numel():
+        return
+    framed = F.pad(filled, (1, 1, 1, 1), mode="replicate")
+    inner, weights = framed[..., 1:-1, 1:-1], open_share / 4
+    sums = torch.empty_like(weighted)
+    for _ in range(RELAXATIONS):
+        torch.add(framed[..., :-2, 1:-1], framed[..., 2:, 1:-1], out=sums)  # above and below
+        sums.add_(framed[..., 1:-1, :-2]).add_(framed[..., 1:-1, 2:])  # left and right
+        torch.addcmul(weighted, weights, sums, out=inner)
+        for axis in (2, 3):
+            framed.select(axis, 0).copy_(framed.select(axis, 1))
+            framed.select(axis, -1).copy_(framed.select(axis, -2))
+    filled.copy_(inner)
 
 
 def _halve(planes: Tensor) -> Tensor:
-    """Blurred, every second row and column: `[N,C,H,W]` to `[N,C,ceil(H/2),ceil(W/2)]`."""
-    return _blur(planes, stride=2)
+    """Every second row and column, blurred: `[N,C,H,W]` to `[N,C,ceil(H/2),ceil(W/2)]`.
+
+    The filter is that of a Gaussian pyramid, 1 4 6 4 1 (Burt and Adelson, 1983), along both axes, as sums of views: on
+    a CPU many times as fast as a convolution of single channels.
+    """
+    halves = F.pad(planes, (2, 2, 2, 2), mode="reflect")
+    for axis in (2, 3):
+        before, left, middle, right, after = halves.unfold(axis, 5, 2).unbind(-1)
+        halves = (before + after).add_(left, alpha=4).add_(right, alpha=4).add_(middle, alpha=6)
+    return halves.mul_(1 / 256)
 
 
 def _double(planes: Tensor, size: torch.Size) -> Tensor:
-    """The way back, to `[N,C,*size]`: rows and columns between the given ones, blurred in."""
-    spaced = planes.new_zeros(*planes.shape[:2], *size)
-    spaced[..., ::2, ::2] = planes
-    return 4 * _blur(spaced, stride=1)  # three of four pixels were empty
-
-
-def _blur(planes: Tensor, stride: int) -> Tensor:
-    """The filter of a Gaussian pyramid, 1 4 6 4 1 (Burt and Adelson, 1983), along both axes.
-
-    As sums of views: on a CPU ten times as fast as a convolution of single channels.
-    """
-    blurred = F.pad(planes, (2, 2, 2, 2), mode="reflect")
+    """The way back, to `[N,C,*size]`: rows and columns between the given ones, blurred in with the same filter."""
     for axis in (2, 3):
-        before, left, middle, right, after = blurred.unfold(axis, 5, stride).unbind(-1)
-        blurred = (before + 4 * left + 6 * middle + 4 * right + after) / 16
-    return blurred
+        full, length = size[axis - 2], planes.shape[axis]
+        before = torch.cat([planes.narrow(axis, 1, 1), planes.narrow(axis, 0, length - 1)], dim=axis)
+        beyond = planes.narrow(axis, length - 1 - full % 2, 1)  # reflected at the frame, as in `_halve`
+        after = torch.cat([planes.narrow(axis, 1, length - 1), beyond], dim=axis)
+        doubled = planes.new_empty([full if dim == axis else side for dim, side in enumerate(planes.shape)])
+        given, between = _every_second(doubled, axis, 0), _every_second(doubled, axis, 1)
+        between.copy_((planes + after).narrow(axis, 0, full // 2).mul_(1 / 2))
+        given.copy_(before.add_(after).add_(planes, alpha=6).mul_(1 / 8))
+        planes = doubled
+    return planes
+
+
+def _every_second(planes: Tensor, axis: int, first: int) -> Tensor:
+    """A view of every second row or column."""
+    return planes[..., first::2, :] if axis == 2 else planes[..., first::2]
