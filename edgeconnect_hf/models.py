@@ -51,6 +51,14 @@ class ResidualBlock(nn.Module):
         return hidden + _instance_norm(self.conv2(residual))
 
 
+class _ReflectedConv(nn.Conv2d):
+    """A convolution whose input is reflected at the border, by as many pixels as its padding."""
+
+    def forward(self, hidden: torch.Tensor) -> torch.Tensor:
+        hidden = _reflect(hidden, self.padding[0])  # type: ignore[arg-type]  # a number, as given
+        return F.conv2d(hidden, self.weight, self.bias, dilation=self.dilation)
+
+
 class _LastConv(nn.Conv2d):
     """The last convolution, whose one or three channels would leave most of a CPU's vectors empty.
 
@@ -64,11 +72,20 @@ class _LastConv(nn.Conv2d):
         if not _runs_on_cpu(hidden):
             return super().forward(hidden)
         height, dtype = hidden.shape[2], hidden.dtype
-        hidden = F.pad(hidden, (3, 3, 3, 3), mode="reflect")  # [N,c,H+6,W+6]
+        hidden = _reflect(hidden, 3)  # [N,c,H+6,W+6]
         kernels = self.weight.permute(2, 0, 1, 3).flatten(0, 1)[:, :, None]  # [C,c,7,7] to [7*C,c,1,7]
         rows = F.conv2d(hidden, kernels).float().contiguous().chunk(7, dim=1)  # 7 times [N,C,H+6,W]
         shifted = (row[:, :, i : i + height] for i, row in enumerate(rows))
         return sum(shifted, start=self.bias.view(-1, 1, 1)).to(dtype)  # [N,C,H,W]
+
+
+def _reflect(hidden: torch.Tensor, width: int) -> torch.Tensor:
+    """`hidden` with a border of `width` pixels. On a CPU, autocast would convert it to float32 for that, and back."""
+    kind = hidden.device.type
+    if torch.is_autocast_enabled(kind):
+        with torch.autocast(kind, enabled=False):
+            return F.pad(hidden, (width,) * 4, mode="reflect")
+    return F.pad(hidden, (width,) * 4, mode="reflect")
 
 
 def _instance_norm(hidden: torch.Tensor) -> torch.Tensor:
@@ -92,7 +109,7 @@ def _conv(
     in_channels: int, out_channels: int, kernel_size: int, *, use_spectral_norm: bool, **kwargs: Any
 ) -> nn.Module:
     """A convolution that reflects its input at the border; without bias, as an instance norm follows."""
-    conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding_mode="reflect", bias=False, **kwargs)
+    conv = _ReflectedConv(in_channels, out_channels, kernel_size, bias=False, **kwargs)
     return _initialised(conv, use_spectral_norm)
 
 

@@ -100,6 +100,21 @@ def test_cross_entropy_is_that_of_torch_in_the_hole_with_lines_weighted_by_4():
     assert torch.isfinite(sure_and_wrong)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_the_difference_of_features_is_l1_loss_in_float32(dtype):
+    torch.manual_seed(0)
+    fake, real = (torch.rand(2, 5, 7, 6).to(dtype) for _ in range(2))
+    fake[0] = real[0]
+    ours, theirs = (fake.clone().requires_grad_() for _ in range(2))
+    mean, expected = losses.mean_difference(ours, real), F.l1_loss(theirs.float(), real.float())
+    (3 * mean).backward()
+    (3 * expected).backward()
+    assert mean.dtype == torch.float32
+    # bf16 has 8 bits: each difference, and each sum over channels, is off by up to 2^-9 of itself.
+    assert mean.item() == pytest.approx(expected.item(), rel=1e-6 if dtype == torch.float32 else 2**-8)
+    assert torch.equal(ours.grad, theirs.grad)
+
+
 def test_feature_matching_sends_no_gradient_into_the_real_features():
     real, fake = (torch.rand(2, 3, 4, 4, requires_grad=True) for _ in range(2))
     losses.feature_matching([real], [fake]).backward()

@@ -1,12 +1,34 @@
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch.nn import functional as F
+from torch.overrides import TorchFunctionMode
 from torch.testing import assert_close
 
 from edgeconnect_hf import CompletionGenerator, EdgeConnectPipeline, EdgeGenerator, GeneratorOutput, models
-from edgeconnect_hf.models import blend
+from edgeconnect_hf.models import ResidualBlock, blend
 
 WEIGHTS = "diffusion_pytorch_model.safetensors"
+
+
+def test_padding_stays_in_the_precision_of_autocast():
+    block, hidden, dtypes = ResidualBlock(4), torch.randn(1, 4, 16, 16), []
+    plain = torch.nn.Conv2d(4, 4, 3, padding=2, dilation=2, padding_mode="reflect", bias=False)
+    plain.load_state_dict(block.conv1.state_dict())
+    assert torch.equal(block.conv1(hidden), plain(hidden))
+
+    class Record(TorchFunctionMode):
+        def __torch_function__(self, function, types, arguments=(), kwargs=None):
+            result = function(*arguments, **(kwargs or {}))
+            if function is F.pad:
+                dtypes.append(result.dtype)
+            return result
+
+    with torch.autocast("cpu", torch.bfloat16), Record():
+        ours = block.conv1(hidden.bfloat16())
+    assert dtypes == [torch.bfloat16]
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(ours, plain(hidden.bfloat16()))  # padded in float32 and converted back
 
 
 def tiny(network, **kwargs):

@@ -247,6 +247,28 @@ def test_a_cosine_follows_the_limit_that_comes_first():
     assert learning_rate_factor(10**6, 5, by_time) == pytest.approx(0.5)
 
 
+def test_a_run_by_the_clock_ends_at_the_foot_of_its_cosine(data, tmp_path):
+    run(data, tmp_path, max_train_steps=None, max_train_minutes=0.02, lr_scheduler="cosine")
+    rates = logged(tmp_path)["learning_rate"]
+    assert rates == sorted(rates, reverse=True)
+    assert rates[0] > 0.5e-4
+    # An update sets the rate by the minutes before it: the last one began within them, a few updates from their end.
+    assert rates[-1] < 0.5e-4
+
+
+@pytest.mark.usefixtures("_fresh_accelerator_state")
+@pytest.mark.parametrize(("precision", "dtype"), [("no", torch.float32), ("bf16", torch.bfloat16)])
+def test_vgg_keeps_its_features_in_the_runs_precision(data, tmp_path, precision, dtype):
+    trainer = Trainer(TrainingConfig(**tiny_settings(data, tmp_path, stage="completion", mixed_precision=precision)))
+    vgg = trainer.stage.networks["vgg"]
+    features = vgg(torch.rand(1, 3, 32, 32, requires_grad=True))
+    assert {each.dtype for each in features.values()} == {dtype}
+    features["relu1_1"].sum().backward()
+    assert next(vgg.parameters()).grad is None
+    trainer.batches.close()
+    trainer.termination.restore()
+
+
 def test_a_checkpoint_is_due_by_minutes_too(data, tmp_path):
     run(data, tmp_path, max_train_steps=3, checkpointing_minutes=1e-9, report_to="none")
     assert [path.name for path in find_checkpoints(tmp_path)] == [f"checkpoint-{step}" for step in (1, 2, 3)]
@@ -386,6 +408,7 @@ def test_accumulation_clipping_and_bf16_train(data, tmp_path, caplog):
     wrapped = trainer.networks["edge_discriminator"]
     plain = PatchDiscriminator(2, channels=4)
     plain.load_state_dict(wrapped.state_dict())
+    plain.to(memory_format=torch.channels_last)  # another layout adds up in another order
     real = torch.rand(2, 2, 32, 32)
     assert torch.equal(r1_term(wrapped, real), r1_term(plain, real))  # in float32
     assert not torch.equal(wrapped(real)[0], plain(real)[0])

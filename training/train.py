@@ -16,6 +16,7 @@ from edgeconnect_hf.hub import PushError
 from training.checkpoints.folders import find_latest
 from training.config import TrainingConfig
 from training.flags import parse_training_config
+from training.memory import keep_freed_memory
 from training.phases import check_runs, copy_result, plan_runs
 from training.publish import push_line
 from training.trainer import NonFiniteError, Trainer
@@ -69,6 +70,7 @@ def main() -> None:
     phases = parse_training_config()
     is_main = os.environ.get("RANK", "0") == "0"  # asking accelerate this early would lose the CPU flag
     logging.basicConfig(level=logging.INFO if is_main else logging.ERROR, format="%(message)s")
+    keep_freed_memory()
     logging.getLogger("accelerate").setLevel(logging.WARNING)  # it logs every file of a checkpoint
     try:
         train(*phases)

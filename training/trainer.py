@@ -27,8 +27,11 @@ from training.publish import push, write_card
 from training.stages import STAGES
 from training.termination import TerminationRequest
 from training.validation import Validation
+from training.vgg import VGG19Features
 
 R1_INTERVAL = 16  # updates; nothing is lost by a step 16 times as large (Karras et al., 2020)
+
+_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}  # of arithmetic, by `mixed_precision`
 
 logger = logging.getLogger(__name__)
 
@@ -254,7 +257,11 @@ class Trainer:
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             if config.torch_compile:
                 network.compile()
-            prepared[name] = self.accelerator.prepare_model(network, evaluation_mode=name not in trained)
+            if isinstance(network, VGG19Features):  # as under autocast, but its large features stay as they are
+                network.layers.to(_DTYPES.get(self.accelerator.mixed_precision, torch.float32))
+                prepared[name] = network.to(self.accelerator.device)
+            else:
+                prepared[name] = self.accelerator.prepare_model(network, evaluation_mode=name not in trained)
         self.trained = {name: prepared[name] for name in trained}
         self.generators = [self.networks[name] for name in self.stage.generators]
         rate = config.joint_learning_rate if config.stage == "joint" else config.learning_rate

@@ -75,9 +75,10 @@ class VGG19Features(nn.Module):
             layers (`Sequence[str]`): of `PERCEPTUAL_LAYERS` and `STYLE_LAYERS`.
 
         Returns:
-            `{"relu1_1": [N,64,H,W], "relu2_1": [N,128,H/2,W/2], …}`.
+            `{"relu1_1": [N,64,H,W], "relu2_1": [N,128,H/2,W/2], …}`, in the dtype of `layers`.
         """
         hidden = (image - self.mean) / self.std if self.normalize else image
+        hidden = hidden.to(next(self.layers.parameters()).dtype)
         held = [name for name in self.layers if name in layers]
         features: dict[str, Tensor] = {}
         for name, layer in self.layers.items():

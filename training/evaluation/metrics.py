@@ -73,7 +73,7 @@ def feature_distance(real_features: Mapping[str, Tensor], fake_features: Mapping
     Returns:
         0 for equal images, of the order of 1 for unrelated ones.
     """
-    pairs = [(real_features[name], fake_features[name]) for name in DISTANCE_LAYERS]
+    pairs = [(real_features[name].float(), fake_features[name].float()) for name in DISTANCE_LAYERS]
     return torch.stack([F.l1_loss(fake, real) / real.mean() for real, fake in pairs]).mean().item()
 
 
