@@ -1,5 +1,6 @@
 """Shared by all benchmarks: timing in turn, a description of the machine, tables as Markdown and JSON."""
 
+import argparse
 import json
 import platform
 import re
@@ -24,6 +25,7 @@ sys.path.insert(0, str(ROOT))  # `training` is not installed
 RESULTS = Path(__file__).parent / "results"
 
 Call = Callable[[], Any]
+Clock = Callable[[], float]
 Row = dict[str, Any]
 
 
@@ -36,7 +38,22 @@ def paper_size_pipeline(dtype: torch.dtype) -> EdgeConnectPipeline:
     return EdgeConnectPipeline(*networks)
 
 
-def time_in_turn(calls: Mapping[str, Call], repeats: int) -> dict[str, list[float]]:
+def add_cpu_time(parser: argparse.ArgumentParser) -> None:
+    """The flag of `choose_clock`."""
+    parser.add_argument(
+        "--cpu_time", action="store_true", help="one thread, and its time on the CPU: for a machine with other work"
+    )
+
+
+def choose_clock(cpu_time: bool) -> tuple[Clock, str]:
+    """What to time by, with a remark for the tables' titles: the wall clock, or the CPU time of one thread."""
+    if not cpu_time:
+        return time.perf_counter, ""
+    torch.set_num_threads(1)
+    return time.process_time, ", CPU time of one thread"
+
+
+def time_in_turn(calls: Mapping[str, Call], repeats: int, clock: Clock = time.perf_counter) -> dict[str, list[float]]:
     """Seconds of each call by name, `repeats` times after a warm-up.
 
     The calls take turns, so that other load of the machine affects all of them.
@@ -44,12 +61,12 @@ def time_in_turn(calls: Mapping[str, Call], repeats: int) -> dict[str, list[floa
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for turn in range(repeats + 1):
         for name, call in calls.items():
-            start = time.perf_counter()
+            start = clock()
             call()
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
             if turn:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(clock() - start)
     return seconds
 
 
@@ -66,13 +83,13 @@ def count_operations(call: Call) -> int:
 
 
 @torch.no_grad()
-def convolution_speed(dtype: torch.dtype) -> float:
+def convolution_speed(dtype: torch.dtype, clock: Clock = time.perf_counter) -> float:
     """Operations per second of a single 3x3 convolution, 256 channels at 64x64 in channels_last, for the floors."""
     conv = nn.Conv2d(256, 256, 3, padding=1, bias=False).to(dtype=dtype)
     conv = conv.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     hidden = torch.randn(1, 256, 64, 64, dtype=dtype).contiguous(memory_format=torch.channels_last)
     operations = count_operations(lambda: conv(hidden))
-    return operations / statistics.median(time_in_turn({"convolution": lambda: conv(hidden)}, 25)["convolution"])
+    return operations / statistics.median(time_in_turn({"": lambda: conv(hidden)}, 25, clock)[""])
 
 
 KINDS = {  # kinds of operations, by a pattern of their names; the first match counts

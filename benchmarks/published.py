@@ -35,29 +35,32 @@ class PublishedBlock(nn.Module):
         return hidden + self.layers(hidden)
 
 
-def published_generator(in_channels: int, out_channels: int, last: nn.Module, use_spectral_norm: bool) -> nn.Module:
+def published_generator(
+    in_channels: int, out_channels: int, last: nn.Module, use_spectral_norm: bool, channels: int = 64
+) -> nn.Module:
     """Encoder, eight residual blocks, decoder (appendix A)."""
     norm = spectral_norm if use_spectral_norm else nn.Identity()
+    c = channels
     return nn.Sequential(
         nn.ReflectionPad2d(3),
-        norm(nn.Conv2d(in_channels, 64, 7)),
-        nn.InstanceNorm2d(64),
+        norm(nn.Conv2d(in_channels, c, 7)),
+        nn.InstanceNorm2d(c),
         nn.ReLU(),
-        norm(nn.Conv2d(64, 128, 4, stride=2, padding=1)),
-        nn.InstanceNorm2d(128),
+        norm(nn.Conv2d(c, 2 * c, 4, stride=2, padding=1)),
+        nn.InstanceNorm2d(2 * c),
         nn.ReLU(),
-        norm(nn.Conv2d(128, 256, 4, stride=2, padding=1)),
-        nn.InstanceNorm2d(256),
+        norm(nn.Conv2d(2 * c, 4 * c, 4, stride=2, padding=1)),
+        nn.InstanceNorm2d(4 * c),
         nn.ReLU(),
-        *(PublishedBlock(256, use_spectral_norm) for _ in range(8)),
-        norm(nn.ConvTranspose2d(256, 128, 4, stride=2, padding=1)),
-        nn.InstanceNorm2d(128),
+        *(PublishedBlock(4 * c, use_spectral_norm) for _ in range(8)),
+        norm(nn.ConvTranspose2d(4 * c, 2 * c, 4, stride=2, padding=1)),
+        nn.InstanceNorm2d(2 * c),
         nn.ReLU(),
-        norm(nn.ConvTranspose2d(128, 64, 4, stride=2, padding=1)),
-        nn.InstanceNorm2d(64),
+        norm(nn.ConvTranspose2d(2 * c, c, 4, stride=2, padding=1)),
+        nn.InstanceNorm2d(c),
         nn.ReLU(),
         nn.ReflectionPad2d(3),
-        nn.Conv2d(64, out_channels, 7),
+        nn.Conv2d(c, out_channels, 7),
         last,
     )
 
@@ -88,9 +91,10 @@ class PublishedPipeline:
 class PublishedDiscriminator(nn.Module):
     """70x70 PatchGAN with spectral norm; returns its raw map."""
 
-    def __init__(self, in_channels: int):
+    def __init__(self, in_channels: int, base_channels: int = 64):
         super().__init__()
-        channels, strides = (in_channels, 64, 128, 256, 512, 1), (2, 2, 2, 1, 1)
+        c = base_channels
+        channels, strides = (in_channels, c, 2 * c, 4 * c, 8 * c, 1), (2, 2, 2, 1, 1)
         layers: list[nn.Module] = []
         for i, stride in enumerate(strides):
             layers += [
@@ -111,13 +115,14 @@ class PublishedCompletionStep:
 
     Args:
         vgg (`VGG19Features`): frozen.
+        channels (`int`): of the first layers of the generator and the discriminator.
     """
 
-    def __init__(self, vgg: VGG19Features):
+    def __init__(self, vgg: VGG19Features, channels: int = 64):
         torch.manual_seed(0)
         self.vgg = vgg
-        self.generator = published_generator(4, 3, nn.Tanh(), use_spectral_norm=False)
-        self.discriminator = PublishedDiscriminator(3)
+        self.generator = published_generator(4, 3, nn.Tanh(), use_spectral_norm=False, channels=channels)
+        self.discriminator = PublishedDiscriminator(3, channels)
         self.generator_adam = torch.optim.Adam(self.generator.parameters(), lr=1e-4, betas=(0.0, 0.9))
         self.discriminator_adam = torch.optim.Adam(self.discriminator.parameters(), lr=1e-5, betas=(0.0, 0.9))
 

@@ -108,18 +108,53 @@ def test_one_that_ended_waits_for_the_other(command, started, tmp_path, data):
     assert all(result[name].equal(tensor) for name, tensor in whole.items())
 
 
+def test_all_stages(started, tmp_path, data):
+    settings = tiny_settings(data, tmp_path / "run", stage="all", max_train_steps=2, report_to="none")
+    flags = [f"--{name}={value}" for name, value in settings.items()]
+    main(flags)
+    assert started == ["edge", "completion", "joint"]
+    folder = tmp_path / "run"
+    edge, completion, joined = (final_weights(folder / name) for name in ("edge", "completion", "joined"))
+    assert all(tensor.equal({**completion, **edge}[name]) for name, tensor in joined.items())
+    run(data, tmp_path / "alone", stage="completion", max_train_steps=2, report_to="none")
+    assert_same_weights(tmp_path / "alone", folder / "completion")  # from true lines, without a G1
+    card = (folder / "README.md").read_text()
+    assert "Joint stage on `pictures`: 2 updates" in card
+    for generator in ("edge_generator", "completion_generator"):
+        weight = f"{generator}/conv_in.weight"
+        assert not final_weights(folder)[weight].equal(joined[weight])
+
+
+def test_half_of_the_flags(tmp_path, capsys):
+    for flags, message in {
+        ("--edge_recipe=edge.yaml",): "one of `edge_recipe` and `completion_recipe` is missing.",
+        ("--stage=edge", "--train_data_dir=photos", "--max_train_steps=1"): "`stage` must be all.",
+    }.items():
+        with pytest.raises(SystemExit, match="2"):
+            main([*flags, f"--output_dir={tmp_path / 'run'}"])
+        assert message in capsys.readouterr().err
+
+
 @pytest.fixture
 def stubbed(tmp_path, monkeypatch):
     (tmp_path / "stub.py").write_text(STUB)
     (tmp_path / "stub").mkdir()
     monkeypatch.setattr(side_by_side, "_TRAIN", tmp_path / "stub.py")
-    environment = {"STUB": str(tmp_path / "stub"), "EDGE": "waits", "OMP_NUM_THREADS": "1"}
+    environment = {"STUB": str(tmp_path / "stub"), "EDGE": "waits"}
+    monkeypatch.delitem(side_by_side._ENVIRONMENT, "OMP_NUM_THREADS", raising=False)
     for name, value in environment.items():
         monkeypatch.setitem(side_by_side._ENVIRONMENT, name, value)
     handlers = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
     yield tmp_path / "stub"
     for number, handler in handlers.items():
         signal.signal(number, handler)
+
+
+def test_one_alone_has_all_threads(stubbed, tmp_path, monkeypatch):
+    monkeypatch.setattr(side_by_side, "_TRAIN", tmp_path / "threads.py")
+    (tmp_path / "threads.py").write_text("import os\nprint(os.environ.get('OMP_NUM_THREADS', 'all'), 'threads')\n")
+    SideBySide(tmp_path).run({"completion": []})
+    assert (tmp_path / "completion.log").read_text() == "all threads\n"
 
 
 def test_one_that_fails_ends_the_other_with_a_checkpoint(command, stubbed, tmp_path, monkeypatch, capsys):

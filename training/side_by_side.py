@@ -31,9 +31,8 @@ from training.phases import check_runs, join_results, plan_runs
 from training.publish import push, push_line
 
 _TRAIN = Path(__file__).with_name("train.py")
-# Of a child: one thread, unless the user wants more, and progress bars that are short and rare.
+# Of a child: progress bars that are short and rare.
 _ENVIRONMENT = {
-    "OMP_NUM_THREADS": "1",
     **os.environ,
     "TQDM_BAR_FORMAT": "{desc}: {n_fmt}/{total_fmt}{postfix}",
     "TQDM_MININTERVAL": "10",
@@ -47,16 +46,17 @@ class Child:
     Its output goes to a log file; of it, messages go to the terminal, and the progress bar to a line that all share.
 
     Args:
-        stage (`str`): edge or completion: the first word of its messages, and of its progress bar's lines.
+        stage (`str`): edge, completion or joint: the first word of its messages, and of its progress bar's lines.
         flags (`Sequence[str]`): `train.py`'s.
         output_dir (`Path`): where `<stage>.log` is, or begins.
         shared (`tqdm`): the shared line.
-        progress (`dict[str, str]`): what the shared line says, by stage.
+        progress (`dict[str, str]`): what the shared line says, by stage; of all children.
     """
 
     def __init__(
         self, stage: str, flags: Sequence[str], output_dir: Path, shared: "tqdm[NoReturn]", progress: dict[str, str]
     ):
+        one_thread = {"OMP_NUM_THREADS": "1"} if len(progress) > 1 else {}  # unless the user wants more
         self.stage = stage
         self.log = output_dir / f"{stage}.log"
         self.last_message = ""
@@ -67,7 +67,7 @@ class Child:
             text=True,  # and a bar's carriage returns end lines
             encoding="utf-8",
             errors="replace",
-            env=_ENVIRONMENT,
+            env={**one_thread, **_ENVIRONMENT},
             start_new_session=True,  # Ctrl-C reaches this program only, which asks for checkpoints
         )
         self.reader = threading.Thread(target=self._read, args=(shared, progress))
@@ -149,23 +149,31 @@ def count_early(phases: Sequence[TrainingConfig]) -> int:
     return next((number for number, phase in enumerate(phases) if needed_generators(phase)), len(phases))
 
 
+def _divide_phases(recipe: str, early: int) -> tuple[list[str], list[str]]:
+    """Flags for the first `early` phases of a recipe, and for the others."""
+    listed = yaml.safe_load(Path(recipe).read_text(encoding="utf-8")).get("phases", [])
+    return [f"--phases={json.dumps(listed[:early])}"], [f"--phases={json.dumps(listed[early:])}"]
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """The command line: G1 and G2 beside each other, then G2's phases that need G1's lines, or the joined pipeline."""
+    """The command line: G1 and G2 beside each other, then what needs both, or the joined pipeline."""
     parser = argparse.ArgumentParser(
         prog="side_by_side.py",
         allow_abbrev=False,
-        description="Train G1 and G2 at the same time, a process each. All other flags of train.py are for both.",
+        description="Train G1 and G2 at the same time, a process each. All other flags of train.py are for both. "
+        "Without the two recipes, they are those of train.py with `--stage all`, whose joint stage follows.",
     )
-    parser.add_argument("--edge_recipe", required=True, metavar="FILE", help="a recipe of the edge stage")
+    parser.add_argument("--edge_recipe", metavar="FILE", help="a recipe of the edge stage")
     parser.add_argument(
         "--completion_recipe",
-        required=True,
         metavar="FILE",
         help="a recipe of the completion stage; its phases from the first that uses G1's lines follow when G1 is done",
     )
     parser.add_argument("--output_dir", required=True, type=Path, metavar="FOLDER", help="for the result and both runs")
     parser.add_argument("--resume_from_checkpoint", choices=["latest"], help="continue what was interrupted")
     own, flags = parser.parse_known_args(arguments)
+    if (own.edge_recipe is None) != (own.completion_recipe is None):
+        parser.error("one of `edge_recipe` and `completion_recipe` is missing.")
     output_dir: Path = own.output_dir
     if own.resume_from_checkpoint is not None:
         flags.append(f"--resume_from_checkpoint={own.resume_from_checkpoint}")
@@ -173,8 +181,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # 1. The settings: all is checked before anything begins.
     folders = {stage: output_dir / stage for stage in ("edge", "completion")}
     joined = output_dir / "joined"
-    of_edge = [*flags, f"--recipe={own.edge_recipe}", f"--output_dir={folders['edge']}"]
-    of_completion = [*flags, f"--recipe={own.completion_recipe}", f"--output_dir={folders['completion']}"]
+    is_all = own.edge_recipe is None
+    if is_all and {config.stage for config in parse_training_config(flags)} != {"all"}:
+        parser.error("without `edge_recipe` and `completion_recipe`, `stage` must be all.")
+    kinds = ("--stage=edge", "--stage=completion")
+    if not is_all:
+        kinds = (f"--recipe={own.edge_recipe}", f"--recipe={own.completion_recipe}")
+    of_edge, of_completion = (
+        [*flags, kind, f"--output_dir={folder}"] for kind, folder in zip(kinds, folders.values(), strict=True)
+    )
     edge, completion = parse_training_config(of_edge), parse_training_config(of_completion)
     for stage, phases in (("edge", edge), ("completion", completion)):
         if others := {phase.stage for phase in phases} - {stage}:
@@ -184,7 +199,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         parser.error("`completion_recipe` must begin with `edge_source` canny: G2 learns while there is no G1 yet.")
     late = [
         dataclasses.replace(phase, output_dir=str(output_dir), pretrained_model_name_or_path=str(joined))
-        for phase in completion[early:]
+        for phase in ([dataclasses.replace(completion[0], stage="joint")] if is_all else completion[early:])
     ]
     logging.basicConfig(level=logging.ERROR)  # the children say the rest
     disable_progress_bar()
@@ -196,12 +211,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     # 2. Both, then what needs both.
     output_dir.mkdir(parents=True, exist_ok=True)
     side_by_side = SideBySide(output_dir)
-    listed = yaml.safe_load(Path(own.completion_recipe).read_text(encoding="utf-8")).get("phases", [])
-    before, after = (f"--phases={json.dumps(phases)}" for phases in (listed[:early], listed[early:]))
+    before, after = ([], ["--stage=joint"]) if is_all else _divide_phases(own.completion_recipe, early)
     side_by_side.run(
         {
             "edge": [*of_edge, "--push_to_hub=false"],
-            "completion": [*of_completion, "--push_to_hub=false", *([before] if late else [])],
+            "completion": [*of_completion, "--push_to_hub=false", *(before if late else [])],
         }
     )
     try:
@@ -209,8 +223,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:  # a full disk; no result, where one stage alone was told to stop
         raise SystemExit(f"{type(error).__name__}: {error}") from error
     if late:
-        own_flags = [f"--output_dir={output_dir}", f"--pretrained_model_name_or_path={joined}", after]
-        side_by_side.run({"completion": [*of_completion, *own_flags]})
+        own_flags = [f"--output_dir={output_dir}", f"--pretrained_model_name_or_path={joined}", *after]
+        side_by_side.run({late[0].stage: [*of_completion, *own_flags]})
     elif completion[-1].push_to_hub:
         config = dataclasses.replace(completion[-1], output_dir=str(output_dir))
         try:
