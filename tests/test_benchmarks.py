@@ -1,6 +1,7 @@
 import json
 import shlex
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,18 @@ def test_calls_take_turns_after_one_that_is_not_counted():
     seconds = measuring.time_in_turn({name: lambda name=name: called.append(name) for name in "ab"}, 2)
     assert called == ["a", "b"] * 3
     assert [len(times) for times in seconds.values()] == [2, 2]
+
+
+def test_cpu_time_is_that_of_one_thread():
+    threads = torch.get_num_threads()
+    try:
+        assert measuring.choose_clock(False) == (time.perf_counter, "")
+        assert measuring.choose_clock(True) == (time.process_time, ", CPU time of one thread")
+        assert torch.get_num_threads() == 1
+    finally:
+        torch.set_num_threads(threads)
+    seconds = measuring.time_in_turn({"sleep": lambda: time.sleep(0.05)}, 1, time.process_time)
+    assert seconds["sleep"][0] < 0.04
 
 
 def test_times_as_fast_is_the_median_over_the_turns():
