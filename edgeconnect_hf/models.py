@@ -81,9 +81,8 @@ class _LastConv(nn.Conv2d):
 
 def _reflect(hidden: torch.Tensor, width: int) -> torch.Tensor:
     """`hidden` with a border of `width` pixels. On a CPU, autocast would convert it to float32 for that, and back."""
-    kind = hidden.device.type
-    if torch.is_autocast_enabled(kind):
-        with torch.autocast(kind, enabled=False):
+    if hidden.device.type == "cpu" and torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):
             return F.pad(hidden, (width,) * 4, mode="reflect")
     return F.pad(hidden, (width,) * 4, mode="reflect")
 

@@ -31,8 +31,6 @@ from training.vgg import VGG19Features
 
 R1_INTERVAL = 16  # updates; nothing is lost by a step 16 times as large (Karras et al., 2020)
 
-_DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16}  # of arithmetic, by `mixed_precision`
-
 logger = logging.getLogger(__name__)
 
 
@@ -257,8 +255,8 @@ class Trainer:
                 network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
             if config.torch_compile:
                 network.compile()
-            if isinstance(network, VGG19Features):  # as under autocast, but its large features stay as they are
-                network.layers.to(_DTYPES.get(self.accelerator.mixed_precision, torch.float32))
+            if isinstance(network, VGG19Features) and self.accelerator.mixed_precision == "bf16":
+                network.layers.to(torch.bfloat16)  # as under autocast, but its large features stay as they are
                 prepared[name] = network.to(self.accelerator.device)
             else:
                 prepared[name] = self.accelerator.prepare_model(network, evaluation_mode=name not in trained)
