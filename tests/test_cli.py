@@ -339,7 +339,9 @@ def test_fastest_dtype_is_bf16_only_where_the_hardware_is_faster_with_it(monkeyp
         monkeypatch.setattr(device, "_convolution_seconds", seconds.get)
         assert device.fastest_dtype(cpu) == expected
     monkeypatch.undo()
+    threads = torch.get_num_threads()
     assert 0 < device._convolution_seconds(torch.float32) < 10
+    assert torch.get_num_threads() == threads
     cuda = torch.device("cuda")
     for capability, expected in (((9, 0), torch.bfloat16), ((7, 5), torch.float16)):
         monkeypatch.setattr(torch.cuda, "get_device_capability", lambda _, capability=capability: capability)
