@@ -40,10 +40,8 @@ def make_trainer(stage: str, folder: Path, precision: str) -> Trainer:
     judged = parse_training_config([*flags, f"--vgg_weights={folder / 'vgg.safetensors'}"])[1]  # the second phase
     output_dir = str(folder / f"{stage}-{time.monotonic_ns()}")
     settings: dict[str, Any] = {"output_dir": output_dir, "mixed_precision": precision, "report_to": "none"}
-    trainer = Trainer(replace(judged, **settings))
-    batch = next(trainer.batches)
-    trainer.batches.close()
-    trainer.batches = repeat(batch)  # loading has a benchmark of its own
+    trainer = Trainer(replace(judged, dataloader_num_workers=0, **settings))
+    trainer.batches = repeat(next(trainer.batches))  # loading has a benchmark of its own
     return trainer
 
 
@@ -83,6 +81,7 @@ def main() -> None:
             for stages in processes:
                 line, end = context.Pipe()
                 context.Process(target=work, args=(stages, threads, folder, args.precision, end), daemon=True).start()
+                end.close()  # so that a process that fails is missed
                 lines[way].append(line)
         for line in (line for each in lines.values() for line in each):
             line.recv()
