@@ -462,6 +462,44 @@ def test_a_newer_stroke_ends_the_older(server, photo, hole):
     assert not server.demo.admitted
 
 
+def test_a_change_ends_what_was_asked_for_an_earlier_state(server, photo, hole):
+    """Two quick clicks on Shrink during a repair are not three jobs, of which the last is refused."""
+    own = opened(server, photo, "quick")
+    data = drawing(photo, hole, own)
+    mask = {name: data[name] for name in ("mask", "width", "height")}
+    asked = {
+        "repair": data,
+        "propose_lines": data,
+        "grow_mask": {**mask, "by": -1},
+        "select_object": {**mask, "photo": own, "mode": "add", "points": [[47, 48]]},
+        "extend": {"photo": own, "left": 8},
+        "read_mask": {"file": own, "width": 96, "height": 72},
+        "read_lines": {"file": own, "width": 96, "height": 72},
+    }
+    assert "error" not in server.ask("repair", data, "quick")
+    with ThreadPoolExecutor(2 * len(asked)) as pool:
+
+        def ask(function: str):
+            answer = pool.submit(server.ask, function, asked[function], "quick")
+            wait_until(lambda: any(job.name == function for job in server.demo.admitted) or answer.done())
+            return answer
+
+        for change in asked.keys() - {"repair"}:
+            with server.demo.gate.turn(1):  # the model is taken, so that all others wait
+                older = [ask("repair"), ask(change)]
+                for _ in range(2):
+                    older.append(ask("grow_mask"))
+                    assert [answer.result() for answer in older[:-1]] == [{"replaced": True}] * (len(older) - 1)
+            assert "mask" in older[-1].result()
+        with server.demo.gate.turn(1):
+            change, repairs = ask("grow_mask"), [ask("repair")]
+            repairs.append(ask("repair"))  # a repair ends another one only
+            assert repairs[0].result() == {"replaced": True}
+        assert "mask" in change.result()
+        assert "patch" in repairs[1].result()
+    assert not server.demo.admitted
+
+
 def test_the_pages_calls_count_as_jobs(server, photo, hole):
     own = opened(server, photo, "greedy")
     data = drawing(photo, hole, own)
@@ -478,7 +516,8 @@ def test_the_pages_calls_count_as_jobs(server, photo, hole):
         wait_until(lambda: server.pipeline.is_at_work)
         second = pool.submit(server.ask, "open_photo", {"photo": own}, "page 0")
         wait_until(lambda: len(server.demo.admitted) == 2)
-        answer = server.ask("grow_mask", {"mask": data["mask"], "width": 96, "height": 72, "by": 1}, "page 0")
+        saved = {"photo": own, "mask": data["mask"], "patch": "", "name": "x", "kind": "png"}
+        answer = server.ask("save", saved, "page 0")
         assert answer["error"] == "You have one job running and one waiting. Please wait for them."
         calls = [first, second]
         for number in range(3):

@@ -1,7 +1,7 @@
 """The page's own calls into Python: admitted, supervised, and answered in words if they fail."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import gradio as gr
@@ -23,26 +23,24 @@ class Calls:
 
     def __init__(self, door: Door, supervisor: Supervisor):
         self.door, self.supervisor = door, supervisor
-        self.newest: dict[tuple[str, str], Job] = {}
 
-    def serve(self, handler: Callable[..., dict[str, Any]], replaces: bool = False) -> Callable[..., Any]:
+    def serve(self, handler: Callable[..., dict[str, Any]], ends: Collection[str] = ()) -> Callable[..., Any]:
         """`handler` as a function that the page calls with its arguments by name.
 
         Args:
             handler: returns what the page gets; a refusal becomes `{"error": message}`.
-            replaces (`bool`): a newer call ends the older one of its session, whose answer is `{"replaced": True}`.
+            ends: names of handlers. The session's earlier calls of these end, and are answered `{"replaced": True}`.
         """
 
         async def call(data: Any, request: gr.Request) -> dict[str, Any]:
-            session, name = str((await _body(request)).get("session_hash")), handler.__name__
-            job = Job(self.door.limits.time_limit, session, self.door.absence(session))
-            if replaces and (older := self.newest.pop((session, name), None)):
+            session = str((await _body(request)).get("session_hash"))
+            job = Job(self.door.limits.time_limit, session, self.door.absence(session), handler.__name__)
+            for older in [each for each in self.door.admitted if each.session == session and each.name in ends]:
                 older.end = _ReplacedError()
-                self.door.admitted.pop(older, None)
+                del self.door.admitted[older]
             try:
                 self.door.files.check_inputs(data, session)
                 self.door.admit(job, request)
-                self.newest[session, name] = job
                 return await self.supervisor.run(job, handler, **data)
             except _ReplacedError:
                 return {"replaced": True}
@@ -53,8 +51,6 @@ class Calls:
                 return {"error": UNEXPECTED}
             finally:
                 self.door.admitted.pop(job, None)
-                if self.newest.get((session, name)) is job:
-                    del self.newest[session, name]
 
         call.__name__ = handler.__name__
         return call

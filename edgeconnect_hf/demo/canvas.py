@@ -25,6 +25,9 @@ from .planes import Bools, pack, unpack
 from .refusals import UNEXPECTED, as_refusals, refusal
 
 STATIC = Path(__file__).parent / "static"
+# What the page asks in order to change its work is about the state that it is in: what it asked before is void then.
+_CHANGES = frozenset({"read_mask", "read_lines", "grow_mask", "select_object", "propose_lines", "extend"})
+_ENDS = dict.fromkeys(_CHANGES, _CHANGES | {"repair"}) | {"open_photo": {"open_photo"}, "repair": {"repair"}}
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
 
@@ -211,16 +214,16 @@ def _path(file: Any) -> str:
 
 def add_canvas(canvas: Canvas, calls: Calls, examples: Sequence[tuple[Path, Path]]) -> gr.HTML:
     """Add the component to the current `gr.Blocks`."""
-    handlers: list[tuple[Callable[..., Any], bool]] = [
-        (canvas.open_photo, False),
-        (canvas.read_mask, False),
-        (canvas.read_lines, False),
-        (canvas.grow_mask, False),
-        (canvas.select_object, True),
-        (canvas.propose_lines, True),
-        (canvas.extend, False),
-        (canvas.repair, True),
-        (canvas.save, False),
+    handlers: list[Callable[..., Any]] = [
+        canvas.open_photo,
+        canvas.read_mask,
+        canvas.read_lines,
+        canvas.grow_mask,
+        canvas.select_object,
+        canvas.propose_lines,
+        canvas.extend,
+        canvas.repair,
+        canvas.save,
     ]
     limits = calls.door.limits
     return gr.HTML(
@@ -229,7 +232,7 @@ def add_canvas(canvas: Canvas, calls: Calls, examples: Sequence[tuple[Path, Path
         ".then(app => app.start(element, props, server, upload))",
         apply_default_css=False,
         elem_id="canvas",
-        server_functions=[calls.serve(handler, replaces) for handler, replaces in handlers],
+        server_functions=[calls.serve(handler, _ENDS.get(handler.__name__, ())) for handler in handlers],
         models=list(canvas.models),
         examples=[[photo.name, mask.name] for photo, mask in examples],
         max_megapixels=limits.max_megapixels,

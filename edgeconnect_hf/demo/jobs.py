@@ -36,12 +36,20 @@ class Job:
         time_limit (`float`): seconds it may run, not counting the wait.
         session (`str`, *optional*): the visitor's session.
         is_abandoned: tells whether the visitor has left.
+        name (`str`): the handler's.
     """
 
-    def __init__(self, time_limit: float, session: str | None = None, is_abandoned: Callable[[], bool] = lambda: False):
+    def __init__(
+        self,
+        time_limit: float,
+        session: str | None = None,
+        is_abandoned: Callable[[], bool] = lambda: False,
+        name: str = "",
+    ):
         self.time_limit = time_limit
         self.session = session
         self.is_abandoned = is_abandoned
+        self.name = name
         self.is_waiting = False
         self.deadline = time.monotonic() + time_limit
         self.end: BaseException | None = None  # raised at the next check
