@@ -22,9 +22,10 @@ from PIL import Image
 pytest.importorskip("gradio", reason="the page needs the extra `demo`")
 
 from edgeconnect_hf import EdgeConnectPipeline
-from edgeconnect_hf.demo import Limits, build_demo, door, launch
-from edgeconnect_hf.demo.jobs import LONG_JOB, Gate, Job, _current
+from edgeconnect_hf.demo import Limits, build_demo, launch
 from edgeconnect_hf.demo.planes import pack
+from edgeconnect_hf.serving import listeners
+from edgeconnect_hf.serving.jobs import LONG_JOB, Gate, Job, _current
 
 META = {"_type": "gradio.FileData"}
 UNAVAILABLE = "The picture is not available. It may have been deleted: please upload it again."
@@ -285,7 +286,7 @@ def test_requests_are_bounded_in_bytes(server):
         for _ in range(64):
             yield b" " * 2**14
 
-    assert server.http.post("gradio_api/queue/join", content=chunks()).status_code in (400, 413)
+    assert server.http.post("gradio_api/queue/join", content=chunks()).status_code == 413
     many = [("files", (f"{number}.png", bytes(2**20))) for number in range(32)]  # each far below the limit
     assert server.http.post("gradio_api/upload", files=many).status_code == 413
 
@@ -404,7 +405,7 @@ def test_an_abandoned_job_is_dropped(server, photo, hole):
 
 
 def test_a_job_whose_result_nobody_asks_for_is_dropped(server, photo, hole, monkeypatch):
-    monkeypatch.setattr(door, "_PATIENCE", 2)
+    monkeypatch.setattr(listeners, "_PATIENCE", 2)
     own, mask = server.upload(photo, hole)
     server.call("inpaint", [own, mask, 2, "auto", None])
     server.pipeline.layers = 600

@@ -31,9 +31,9 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from edgeconnect_hf import EdgeConnectPipeline, cli, select_object
 from edgeconnect_hf.demo import EXAMPLES, Limits, build_demo, launch
-from edgeconnect_hf.demo.jobs import Job
 from edgeconnect_hf.extension import find_margins
 from edgeconnect_hf.holes import grow
+from edgeconnect_hf.serving.jobs import Job
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 needs_chromium = pytest.mark.skipif(

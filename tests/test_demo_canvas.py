@@ -16,20 +16,21 @@ from PIL import Image
 gr = pytest.importorskip("gradio", reason="the page needs the extra `demo`")
 
 from edgeconnect_hf import EdgeConnectPipeline, select_object  # noqa: E402
-from edgeconnect_hf.demo import Limits, jobs  # noqa: E402
+from edgeconnect_hf.demo import Limits  # noqa: E402
 from edgeconnect_hf.demo.api import Endpoints  # noqa: E402
 from edgeconnect_hf.demo.canvas import Canvas  # noqa: E402
-from edgeconnect_hf.demo.files import Files  # noqa: E402
 from edgeconnect_hf.demo.model import Model  # noqa: E402
+from edgeconnect_hf.demo.photos import Photos  # noqa: E402
 from edgeconnect_hf.demo.planes import pack, unpack  # noqa: E402
 from edgeconnect_hf.holes import grow  # noqa: E402
 from edgeconnect_hf.pictures import read_images, read_masks  # noqa: E402
+from edgeconnect_hf.serving import jobs  # noqa: E402
 
 
 @pytest.fixture
-def files(tmp_path, monkeypatch) -> Files:
+def photos(tmp_path, monkeypatch) -> Photos:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "gradio"))
-    return Files(Limits())
+    return Photos(Limits())
 
 
 @pytest.fixture
@@ -43,13 +44,13 @@ def model(tiny_pipeline, gate) -> Model:
 
 
 @pytest.fixture
-def canvas(model, files, gate) -> Canvas:
-    return Canvas({"EdgeConnect": model}, files, gate)
+def canvas(model, photos, gate) -> Canvas:
+    return Canvas({"EdgeConnect": model}, photos, gate)
 
 
 @pytest.fixture
-def endpoints(model, files) -> Endpoints:
-    return Endpoints(model, files)
+def endpoints(model, photos) -> Endpoints:
+    return Endpoints(model, photos)
 
 
 class Page:
@@ -188,7 +189,7 @@ def test_a_photo_stays_open_between_strokes(canvas, model, photo, hole, tmp_path
     assert (len(opened), len(drawn)) == (1, 2)
     page.mask[52:55, 36:60] = True
     fresh = Page(
-        Canvas({"": Model(model.pipeline, canvas.gate, Limits())}, canvas.files, canvas.gate), page.path, page.mask
+        Canvas({"": Model(model.pipeline, canvas.gate, Limits())}, canvas.photos, canvas.gate), page.path, page.mask
     )
     fresh.touched = page.touched
     assert np.array_equal(page.repair(), fresh.repair())
@@ -313,13 +314,13 @@ def test_a_mask_is_read_as_the_pipeline_reads_it(canvas, photo, tmp_path):
 
 def test_a_draft_is_smooth_and_says_that_texture_is_missing(canvas, model, tiny_pipeline, photo, hole, tmp_path):
     textured = EdgeConnectPipeline(**{**tiny_pipeline.components, "match_texture": True})
-    canvas = Canvas({"": Model(textured, canvas.gate, Limits())}, canvas.files, canvas.gate)
+    canvas = Canvas({"": Model(textured, canvas.gate, Limits())}, canvas.photos, canvas.gate)
     page = Page(canvas, save(photo, tmp_path / "photo.png"), hole)
     sent = {**page.sent, "mask": pack(page.mask), "touched": pack(page.touched)}
     assert [canvas.repair(**sent, draft=draft)["isDraft"] for draft in (True, False)] == [True, False]
     assert np.array_equal(page.repair(draft=True), pixels(tiny_pipeline(photo, hole).images[0]))
     assert np.array_equal(page.repair(), pixels(textured(photo, hole).images[0]))
-    plain = Canvas({"": model}, canvas.files, canvas.gate)
+    plain = Canvas({"": model}, canvas.photos, canvas.gate)
     assert plain.repair(**sent, draft=True)["isDraft"] is False  # nothing would follow
 
 
@@ -417,7 +418,7 @@ def test_files_that_are_no_suitable_pictures(canvas, endpoints, photo, hole, tmp
         endpoints.inpaint(good, save(Image.new("L", (10, 10)), tmp_path / "small.png"))
     with pytest.raises(gr.Error, match="`sigma` must be a number above 0, at most 100: got None."):
         endpoints.inpaint(good, mask, sigma=None)
-    canvas.files.limits = Limits(max_megapixels=0.001, max_megabytes=1)
+    canvas.photos.limits = Limits(max_megapixels=0.001, max_megabytes=1)
     with pytest.raises(gr.Error, match="The photo is 96x72; up to 0.001 megapixels are accepted."):
         canvas.open_photo({"path": good})
     (tmp_path / "heavy.png").write_bytes(Path(good).read_bytes() + bytes(2**20))
@@ -443,7 +444,7 @@ def test_a_step_ends_when_its_time_is_over(canvas, endpoints, photo, hole, tmp_p
         act()
 
     for act in (page.repair, lambda: endpoints.inpaint(good, mask)):
-        with pytest.raises(gr.Error, match="seconds and was stopped. Try a smaller hole"):
+        with pytest.raises(gr.Error, match="seconds and was stopped. Try a smaller part"):
             copy_context().run(run_in, -1, act)
         act()  # nothing of the limit stays on the networks
 

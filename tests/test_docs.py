@@ -95,7 +95,7 @@ def test_blocks_are_found_and_most_of_those_of_use_run():
 def test_flags_of_blocks_that_are_not_run_exist(page):
     """By their names: in the script, or among the settings of training and evaluation; of ours, in the command line."""
     settings = read("training/config.py", "training/evaluation/config.py")
-    command_line = read("edgeconnect_hf/cli/__init__.py", "edgeconnect_hf/demo/limits.py")
+    command_line = read("edgeconnect_hf/cli/__init__.py", "edgeconnect_hf/serving/limits.py")
     for block in blocks_of(page):
         for words in block.commands if block.language == "bash" and block.reason else ():
             scripts = [word for word in words if word.endswith(".py") and "/" in word]

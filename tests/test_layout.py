@@ -14,6 +14,7 @@ ORDER = (
     *(
         "cli",
         "demo",
+        "serving",
         "formats",
         "hub",
         "pipeline",

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import __version__
-from ..demo.limits import Limits
+from ..serving.limits import Limits
 from .commands import run_convert, run_demo, run_export, run_push
 from .device import DTYPES
 from .errors import EXPECTED_ERRORS, one_line, warnings_on_one_line

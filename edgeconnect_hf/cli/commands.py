@@ -57,7 +57,7 @@ def run_demo(args: argparse.Namespace) -> int:
         if error.name != "gradio":
             raise
         raise ValueError("`edgeconnect demo` needs Gradio: pip install 'edgeconnect-hf[demo]'.") from None
-    from ..demo.limits import Limits
+    from ..serving.limits import Limits
 
     limits = Limits.from_flags(args)
     pipeline = load_pipeline(args.model, args.device, args.dtype)

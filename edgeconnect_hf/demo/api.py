@@ -1,25 +1,26 @@
 """The endpoints for programs, as in the pipeline."""
 
 import functools
+import inspect
 from abc import ABCMeta
 from collections.abc import Callable, Mapping
 from typing import Any, TypedDict
 
 import gradio as gr
+import torch
 from gradio.component_meta import ComponentMeta
 from PIL import Image
 
 from ..edges import MAX_SIGMA
 from ..extension import SIDES
+from ..pipeline_output import EdgeConnectPipelineOutput
 from ..proposals import MAX_PROPOSALS
 from ..selection import MODES, select_object
+from ..serving.door import JOB, Door
+from ..serving.refusals import as_refusals
 from ..windows import STRATEGIES
-from .door import JOB
-from .files import Files
-from .jobs import Supervisor
 from .model import Model, extend
-from .planes import Bools, Bytes
-from .refusals import as_refusals
+from .photos import Photos
 
 
 class _WithoutStub(ComponentMeta):
@@ -52,50 +53,51 @@ class Endpoints:
 
     Args:
         model (`Model`): runs the jobs.
-        files (`Files`): reads uploads, writes results.
+        photos (`Photos`): reads uploads, writes results.
+        select: `select_object`, with the segmenter to use.
     """
 
-    def __init__(self, model: Model, files: Files):
-        self.model, self.files = model, files
+    def __init__(self, model: Model, photos: Photos, select: Callable[..., Image.Image] = select_object):
+        self.model, self.photos, self.select = model, photos, select
 
     def generate_edges(
         self, image: str, mask_image: str, sigma: float = 2.0, strategy: str = "auto", edge_hints: str | None = None
     ) -> Results:
         """Draw the missing lines: the whole line map, for a program or a person to edit."""
-        mask = self.files.read_mask(mask_image, "mask_image")
+        mask = self.photos.read_mask(mask_image, "mask_image")
         with self.model.turn(mask, strategy):
-            photo = self.files.read(image, "image")
-            edges = self._draw(photo, mask, sigma, strategy, edge_hints)
-        return {"lines": self._save_lines(edges)}
+            photo, hints = self.photos.read(image, "image"), self._read_given(edge_hints=edge_hints)
+            (lines,) = self.model.call("generate_edges", photo, mask, sigma=sigma, strategy=strategy, **hints)
+        return {"lines": self.photos.write_png(lines, "lines")}
 
     def complete(self, image: str, mask_image: str, edges: str, strategy: str = "auto") -> Results:
         """Paint the holes, following the lines in `edges` and the colours around the holes."""
-        mask = self.files.read_mask(mask_image, "mask_image")
+        mask = self.photos.read_mask(mask_image, "mask_image")
         with self.model.turn(mask, strategy):
-            photo, lines = self.files.read(image, "image"), self.files.read(edges, "edges")
-            repaired = self.model.complete(photo, mask, lines, strategy=strategy)
-        return {"repaired": self.files.save_png(repaired, "repaired")}
+            photo, lines = self.photos.read(image, "image"), self.photos.read(edges, "edges")
+            (repaired,) = self.model.call("complete", photo, mask, lines, strategy=strategy)
+        return {"repaired": self.photos.write_png(repaired, "repaired")}
 
     def inpaint(
         self, image: str, mask_image: str, sigma: float = 2.0, strategy: str = "auto", edge_hints: str | None = None
     ) -> Results:
         """Draw the missing lines, then paint between them. Returns the repaired photo and the lines."""
-        mask = self.files.read_mask(mask_image, "mask_image")
+        mask = self.photos.read_mask(mask_image, "mask_image")
         with self.model.turn(mask, strategy, halves=2):
-            photo = self.files.read(image, "image")
-            edges = self._draw(photo, mask, sigma, strategy, edge_hints)
-            repaired = self.model.complete(photo, mask, edges, strategy=strategy)
-        return {"repaired": self.files.save_png(repaired, "repaired"), "lines": self._save_lines(edges)}
+            photo, hints = self.photos.read(image, "image"), self._read_given(edge_hints=edge_hints)
+            output = self.model.call("__call__", photo, mask, sigma=sigma, strategy=strategy, **hints)
+        return self._write(output, "repaired")
 
     def propose_lines(
         self, image: str, mask_image: str, sigma: float = 2.0, strategy: str = "auto", seed: int = 0
     ) -> Results:
         """Draw the missing lines in four ways: whole line maps to choose from. A seed gives the same ones each time."""
-        mask = self.files.read_mask(mask_image, "mask_image")
+        mask = self.photos.read_mask(mask_image, "mask_image")
         with self.model.turn(mask, strategy, halves=MAX_PROPOSALS):
-            photo = self.files.read(image, "image")
-            proposed = self.model.propose_edges(photo, mask, seed, sigma=sigma, strategy=strategy)
-        return {"proposals": [self._save_lines(edges) for edges in proposed]}
+            options = {"num_proposals": MAX_PROPOSALS, "generator": torch.Generator().manual_seed(int(seed))}
+            photo = self.photos.read(image, "image")
+            proposed = self.model.call("generate_edges", photo, mask, sigma=sigma, strategy=strategy, **options)
+        return {"proposals": [self.photos.write_png(lines, "lines") for (lines,) in proposed]}
 
     def select_object(
         self,
@@ -108,15 +110,10 @@ class Endpoints:
     ) -> Results:
         """The mask of an object, told by points on it, a box around it or a scribble on it; added to another mask or
         taken from it."""
-        with self.model.gate.turn(1):
-            photo = self.files.read(image, "image")
-            maps = {"scribble": scribble, "mask": mask_image}
-            given: dict[str, Any] = {
-                name: self.files.read(path, name) for name, path in maps.items() if path is not None
-            }
-            with as_refusals():
-                selected = select_object(photo, points=points, box=box, mode=mode, **given)
-        return {"selected": self.files.save_png(selected, "mask")}
+        with self.model.gate.turn(1), as_refusals():
+            photo, maps = self.photos.read(image, "image"), self._read_given(scribble=scribble, mask=mask_image)
+            selected = self.select(photo, points=points, box=box, mode=mode, **maps)
+        return {"selected": self.photos.write_png(selected, "mask")}
 
     def extend(
         self,
@@ -130,23 +127,26 @@ class Endpoints:
         strategy: str = "auto",
     ) -> Results:
         """Extend the photo outward by pixels, or to an aspect ratio as 3:2. Returns the larger photo and its lines."""
+        sides = {"left": left, "right": right, "top": top, "bottom": bottom}
         with self.model.gate.turn(1):
-            photo, sides = self.files.read(image, "image"), {"left": left, "right": right, "top": top, "bottom": bottom}
-            larger = extend(photo, sides, aspect_ratio or None, self.files.max_pixels)
+            photo = self.photos.read(image, "image")
+            larger = extend(photo, sides, aspect_ratio or None, self.photos.max_pixels)
         with self.model.turn(larger.mask, strategy, halves=2):
-            edges = self._draw(larger.photo, larger.mask, sigma, strategy, None)
-            repaired = self.model.complete(larger.photo, larger.mask, edges, strategy=strategy)
-        return {"repaired": self.files.save_png(repaired, "extended"), "lines": self._save_lines(edges)}
+            output = self.model.call("__call__", larger.photo, larger.mask, sigma=sigma, strategy=strategy)
+        return self._write(output, "extended")
 
-    def _draw(self, photo: Image.Image, mask: Bools, sigma: float, strategy: str, edge_hints: str | None) -> Bytes:
-        hints = {} if edge_hints is None else {"edge_hints": self.files.read(edge_hints, "edge_hints")}
-        return self.model.generate_edges(photo, mask, sigma=sigma, strategy=strategy, **hints)
+    def _read_given(self, **paths: str | None) -> dict[str, Image.Image]:
+        """Those of some optional pictures that there are."""
+        return {name: self.photos.read(path, name) for name, path in paths.items() if path is not None}
 
-    def _save_lines(self, edges: Bytes) -> str:
-        return self.files.save_png(Image.fromarray(edges), "lines")
+    def _write(self, output: EdgeConnectPipelineOutput, name: str) -> Results:
+        return {
+            "repaired": self.photos.write_png(output.images[0], name),
+            "lines": self.photos.write_png(output.edges[0], "lines"),
+        }
 
 
-def add_endpoints(endpoints: Endpoints, supervisor: Supervisor) -> None:
+def add_endpoints(endpoints: Endpoints, door: Door) -> None:
     """Add the endpoints to the current `gr.Blocks`. Their components only give types; no page shows them."""
     components = {
         "image": FileImage(label="photo"),
@@ -168,18 +168,18 @@ def add_endpoints(endpoints: Endpoints, supervisor: Supervisor) -> None:
         **{side: gr.Number(0, precision=0, label=f"pixels to add, {side}") for side in SIDES},
     }
     button = gr.Button()
-    for handler, inputs, outputs in (
-        (endpoints.generate_edges, "image mask_image sigma strategy edge_hints", "lines"),
-        (endpoints.complete, "image mask_image edges strategy", "repaired"),
-        (endpoints.inpaint, "image mask_image sigma strategy edge_hints", "repaired lines"),
-        (endpoints.propose_lines, "image mask_image sigma strategy seed", "proposals"),
-        (endpoints.select_object, "image points box scribble mask_image mode", "selected"),
-        (endpoints.extend, "image left right top bottom aspect_ratio sigma strategy", "repaired lines"),
+    for handler, outputs in (
+        (endpoints.generate_edges, ["lines"]),
+        (endpoints.complete, ["repaired"]),
+        (endpoints.inpaint, ["repaired", "lines"]),
+        (endpoints.propose_lines, ["proposals"]),
+        (endpoints.select_object, ["selected"]),
+        (endpoints.extend, ["repaired", "lines"]),
     ):
         button.click(
-            supervisor.job(_by_component(handler, components)),
-            [components[name] for name in inputs.split()],
-            [components[name] for name in outputs.split()],
+            door.job(_by_component(handler, components)),
+            [components[name] for name in inspect.signature(handler).parameters],
+            [components[name] for name in outputs],
             api_name=handler.__name__,
             **JOB,
         )

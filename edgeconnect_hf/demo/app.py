@@ -1,20 +1,24 @@
 """The demo put together: building the page, serving it. Needs the extra `demo`."""
 
+import functools
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 import gradio as gr
 from starlette.middleware import Middleware
 
 from ..pipeline import EdgeConnectPipeline
+from ..segmenting import segment
+from ..selection import select_object
+from ..serving.door import Door
+from ..serving.doorkeeper import Doorkeeper
+from ..serving.limits import Limits
 from .api import Endpoints, add_endpoints
-from .calls import Calls
 from .canvas import STATIC, Canvas, add_canvas
-from .door import Door, Doorkeeper
-from .files import Files
-from .jobs import Gate, Supervisor
-from .limits import Limits
 from .model import Model
+from .photos import Photos
+from .planes import Bools
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
@@ -25,6 +29,7 @@ def build_demo(
     pipeline: EdgeConnectPipeline | dict[str, EdgeConnectPipeline],
     examples: Path | None = EXAMPLES,
     limits: Limits | None = None,
+    segmenter: Callable[..., Bools] = segment,
 ) -> Door:
     """Build the page and the API.
 
@@ -33,33 +38,32 @@ def build_demo(
         examples (`Path`, *optional*): folder of example photos, each `NAME.jpg` with its mask `NAME_mask.png`; by
             default those of the package. None: no examples.
         limits (`Limits`, *optional*): what a visitor may ask.
+        segmenter: what finds the object that a visitor selects, as in `select_object`.
 
     Returns:
         The app; `launch` starts it.
     """
     limits = limits or Limits()
-    files, gate = Files(limits), Gate(limits)
-    pipelines = pipeline if isinstance(pipeline, dict) else {"EdgeConnect": pipeline}
-    models = {name: Model(pipeline, gate, limits) for name, pipeline in pipelines.items()}
-    pairs = _find_examples(examples)
-    file_age = int(limits.file_age)
+    photos, file_age = Photos(limits), int(limits.file_age)
     demo = Door(
         limits,
-        files,
-        gate,
+        photos,
         title="EdgeConnect",
         analytics_enabled=False,
         delete_cache=(min(600, file_age), file_age),
         fill_width=True,
     )
+    pipelines = pipeline if isinstance(pipeline, dict) else {"EdgeConnect": pipeline}
+    models = {name: Model(each, demo.gate, limits) for name, each in pipelines.items()}
+    demo.preparations = [model.warm_up for model in models.values()]
+    pairs = _find_examples(examples)
     demo.parts = {f"/canvas/{path.name}": path for path in (*STATIC.glob("*.*"), *sum(pairs, ()))}
-    supervisor = Supervisor(limits, gate, demo.identify)
+    select = functools.partial(select_object, segmenter=segmenter)
     with demo:
         with gr.Column(visible=False):  # first, so that its endpoints have the plain names
-            add_endpoints(Endpoints(next(iter(models.values())), files), supervisor)
+            add_endpoints(Endpoints(next(iter(models.values())), photos, select), demo)
             gr.State()  # has the page send a heartbeat, which tells when it is closed
-        add_canvas(Canvas(models, files, gate), Calls(demo, supervisor), pairs)
-    demo.models = list(models.values())
+        add_canvas(Canvas(models, photos, demo.gate, select), demo, pairs)
     demo.queue(max_size=int(limits.max_waiting), default_concurrency_limit=4, api_open=False)
     return demo
 
@@ -79,8 +83,8 @@ def launch(
     Returns:
         The page's address.
     """
-    for model in demo.models:
-        threading.Thread(target=model.warm_up, name="warm-up", daemon=True).start()
+    for prepare in demo.preparations:
+        threading.Thread(target=prepare, name="warm-up", daemon=True).start()
     _, url, _ = demo.launch(
         server_name=host,
         server_port=port,

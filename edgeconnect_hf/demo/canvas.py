@@ -5,6 +5,7 @@ lines are `planes.Packed`.
 """
 
 import base64
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,12 @@ from ..holes import grow, tight
 from ..pictures import flatten, read_images, read_map
 from ..proposals import MAX_PROPOSALS
 from ..selection import select_object
-from .calls import Calls
-from .files import Files
-from .jobs import Gate
-from .model import Drawing, Model, extend
-from .planes import Bools, pack, unpack
-from .refusals import UNEXPECTED, as_refusals, refusal
+from ..serving.door import Door
+from ..serving.jobs import Gate
+from ..serving.refusals import UNEXPECTED, as_refusals, refusal
+from .model import Drawing, Model, Opened, extend
+from .photos import Photos
+from .planes import Bools, Bytes, pack, unpack
 
 STATIC = Path(__file__).parent / "static"
 # What the page asks in order to change its work is about the state that it is in: what it asked before is void then.
@@ -36,34 +37,41 @@ class Canvas:
 
     Args:
         models: by the names under which the page offers them.
-        files (`Files`): reads uploads, writes results.
+        photos (`Photos`): reads uploads, writes results.
         gate (`Gate`): admits one job at a time; what decodes a photo waits for its turn, too.
+        select: `select_object`, with the segmenter to use.
     """
 
-    def __init__(self, models: dict[str, Model], files: Files, gate: Gate):
-        self.models, self.files, self.gate = models, files, gate
+    def __init__(
+        self,
+        models: dict[str, Model],
+        photos: Photos,
+        gate: Gate,
+        select: Callable[..., Image.Image] = select_object,
+    ):
+        self.models, self.photos, self.gate, self.select = models, photos, gate, select
 
     def open_photo(self, photo: Any) -> dict[str, Any]:
         """Check a photo; how large it is, upright, and a copy for browsers that would show it otherwise."""
         with self.gate.turn(1), as_refusals():
-            image = self.files.read(_path(photo), "photo")
+            image = self.photos.read(_path(photo), "photo")
             read_images(image, "pil")  # the modes that the pipeline takes
             shown = None
-            if not self.files.is_shown_alike(_path(photo)):
+            if not self.photos.is_shown_alike(_path(photo)):
                 profile = {"icc_profile": image.info["icc_profile"]} if "icc_profile" in image.info else {}
-                shown = self.files.save(flatten(image, "RGB"), "shown.jpg", quality=95, subsampling=0, **profile)
+                shown = self.photos.write(flatten(image, "RGB"), "shown.jpg", quality=95, subsampling=0, **profile)
             return {"width": image.width, "height": image.height, "shown": shown}
 
     def read_mask(self, file: Any, width: int, height: int) -> dict[str, Any]:
         """An uploaded mask, resized to the photo without blur."""
         with self.gate.turn(1):
-            mask = Image.fromarray(self.files.read_mask(_path(file), "mask"))
+            mask = Image.fromarray(self.photos.read_mask(_path(file), "mask"))
             return {"mask": pack(np.asarray(mask.resize(self._size(width, height), Image.Resampling.NEAREST)))}
 
     def read_lines(self, file: Any, width: int, height: int) -> dict[str, Any]:
         """An uploaded line map of the photo's size."""
         with self.gate.turn(1), as_refusals():
-            image = self.files.read(_path(file), "line map")
+            image = self.photos.read(_path(file), "line map")
             if image.size != self._size(width, height):
                 raise refusal(f"The line map is {image.width}x{image.height}; the photo is {width}x{height}.")
             return {"edges": pack(np.asarray(read_map(image, "edges")))}
@@ -95,14 +103,19 @@ class Canvas:
         hole, chosen = self._unpack_hole(mask, width, height), self._model(model)
         with chosen.turn(hole, strategy, halves=2):
             drawing = _unpack_drawing(hole.shape, touched, edges, colours)
-            read = self._reader(photo, width, height)
             is_draft = draft is True and chosen.pipeline.config["match_texture"]
-            lines, repaired = chosen.edit(_path(photo), read, hole, drawing, is_draft, sigma=sigma, strategy=strategy)
+
+            def act(opened: Opened) -> tuple[Bytes, Image.Image]:
+                lines = opened.draw(drawing)
+                return lines, opened.complete(lines, drawing, is_draft)
+
+            read = self._reader(photo, width, height)
+            lines, repaired = chosen.edit(act, _path(photo), read, hole, sigma=sigma, strategy=strategy)
             top, left, bottom, right = tight(hole)
             patch = repaired.crop((left, top, right, bottom))
             patch.info = {key: value for key, value in repaired.info.items() if key == "icc_profile"}
             box = [left, top, right, bottom]
-            return {"edges": pack(lines), "patch": self.files.encode(patch), "box": box, "isDraft": is_draft}
+            return {"edges": pack(lines), "patch": self.photos.encode(patch), "box": box, "isDraft": is_draft}
 
     def propose_lines(
         self,
@@ -119,14 +132,15 @@ class Canvas:
         hole, chosen = self._unpack_hole(mask, width, height), self._model(model)
         with chosen.turn(hole, strategy, halves=MAX_PROPOSALS):
             drawing, read = _unpack_drawing(hole.shape, touched), self._reader(photo, width, height)
-            ideas = chosen.propose(_path(photo), read, hole, drawing, sigma=sigma, strategy=strategy)
+            act = functools.partial(Opened.propose, drawing=drawing)
+            ideas = chosen.edit(act, _path(photo), read, hole, sigma=sigma, strategy=strategy)
             return {"ideas": [pack(lines) for lines in ideas]}
 
     def extend(self, photo: Any, **sides: Any) -> dict[str, Any]:
         """A larger photo, and the part of it that is new. `sides` as in `EdgeConnectPipeline.extend`."""
         with self.gate.turn(1):
-            larger = extend(self.files.read(_path(photo), "photo"), sides, None, self.files.max_pixels)
-            path = self.files.save_png(larger.photo, "extended")
+            larger = extend(self.photos.read(_path(photo), "photo"), sides, None, self.photos.max_pixels)
+            path = self.photos.write_png(larger.photo, "extended")
             return {"path": path, "mask": pack(larger.mask), "left": larger.left, "top": larger.top}
 
     def select_object(
@@ -144,18 +158,18 @@ class Canvas:
         before = self._unpack_mask(mask, width, height)
         strokes = None if scribble is None else self._unpack_mask(scribble, width, height)
         with self.gate.turn(1), as_refusals():
-            image = self.files.read(_path(photo), "photo")
-            selected = select_object(image, points=points, box=box, scribble=strokes, mask=before, mode=mode)
+            image = self.photos.read(_path(photo), "photo")
+            selected = self.select(image, points=points, box=box, scribble=strokes, mask=before, mode=mode)
             return {"mask": pack(np.asarray(selected))}
 
     def save(self, photo: Any, mask: Any, patch: str, name: str, kind: str) -> dict[str, Any]:
         """The photo with the hole from `patch`, what `repair` gave, as a file; nothing else of it is changed."""
         with self.gate.turn(1):
-            image = self.files.read(_path(photo), "photo")
+            image = self.photos.read(_path(photo), "photo")
             hole = self._unpack_mask(mask, *image.size)
             top, left, bottom, right = tight(hole) if hole.any() else (0, 0, 0, 0)
             if hole.any():
-                painted = self.files.decode(base64.b64decode(patch), "result")
+                painted = self.photos.decode(base64.b64decode(patch), "result")
                 if (painted.mode, painted.size) != (image.mode, (right - left, bottom - top)):
                     raise refusal("This result belongs to another photo. Please repair it again.")
                 image.paste(painted, (left, top), Image.fromarray(hole[top:bottom, left:right]))
@@ -165,10 +179,10 @@ class Canvas:
                 flat.info = dict(image.info)
                 image = flat
             options = {"compress_level": 1} if kind == "png" else {}
-            return {"path": self.files.save(image, f"{stem or 'photo'}_repaired{_SUFFIXES[kind]}", **options)}
+            return {"path": self.photos.write(image, f"{stem or 'photo'}_repaired{_SUFFIXES[kind]}", **options)}
 
     def _size(self, width: int, height: int) -> tuple[int, int]:
-        if not (isinstance(width, int) and isinstance(height, int) and 0 < width * height <= self.files.max_pixels):
+        if not (isinstance(width, int) and isinstance(height, int) and 0 < width * height <= self.photos.max_pixels):
             raise refusal("The photo is too large.")
         return width, height
 
@@ -177,7 +191,7 @@ class Canvas:
 
     def _reader(self, photo: Any, width: int, height: int) -> Callable[[], Image.Image]:
         def read() -> Image.Image:
-            image = self.files.read(_path(photo), "photo")
+            image = self.photos.read(_path(photo), "photo")
             if image.size != (width, height):
                 raise refusal("This drawing is not of the size of the photo.")
             return image
@@ -212,7 +226,7 @@ def _path(file: Any) -> str:
     return str(file["path"])
 
 
-def add_canvas(canvas: Canvas, calls: Calls, examples: Sequence[tuple[Path, Path]]) -> gr.HTML:
+def add_canvas(canvas: Canvas, door: Door, examples: Sequence[tuple[Path, Path]]) -> gr.HTML:
     """Add the component to the current `gr.Blocks`."""
     handlers: list[Callable[..., Any]] = [
         canvas.open_photo,
@@ -225,16 +239,15 @@ def add_canvas(canvas: Canvas, calls: Calls, examples: Sequence[tuple[Path, Path
         canvas.repair,
         canvas.save,
     ]
-    limits = calls.door.limits
     return gr.HTML(
         html_template=(STATIC / "canvas.html").read_text("utf-8"),
         js_on_load="import(`${window.gradio_config.root}/canvas/app.js`)"
         ".then(app => app.start(element, props, server, upload))",
         apply_default_css=False,
         elem_id="canvas",
-        server_functions=[calls.serve(handler, _ENDS.get(handler.__name__, ())) for handler in handlers],
+        server_functions=[door.call(handler, _ENDS.get(handler.__name__, ())) for handler in handlers],
         models=list(canvas.models),
         examples=[[photo.name, mask.name] for photo, mask in examples],
-        max_megapixels=limits.max_megapixels,
-        max_megabytes=limits.max_megabytes,
+        max_megapixels=door.limits.max_megapixels,
+        max_megabytes=door.limits.max_megabytes,
     )

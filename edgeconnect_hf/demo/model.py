@@ -18,12 +18,12 @@ from ..extension import extend_pictures, find_margins
 from ..pictures import read_images, write_images
 from ..pipeline import EdgeConnectPipeline
 from ..proposals import MAX_PROPOSALS
+from ..serving.jobs import Gate, check_current_job
+from ..serving.limits import Limits
+from ..serving.refusals import as_refusals, refusal
 from ..session import EditSession
 from ..windows import find_windows
-from .jobs import Gate, check_current_job
-from .limits import Limits
 from .planes import Bools, Bytes
-from .refusals import as_refusals, refusal
 
 _TRIAL_SIDE = 256  # pixels of the square on which the speed is measured
 _MAX_OPEN = 4  # photos that stay open between two strokes; the least recently used goes first
@@ -86,7 +86,7 @@ class Drawing:
 
 
 @dataclass
-class _Open:
+class Opened:
     """A photo between two strokes."""
 
     photo: Image.Image
@@ -104,6 +104,18 @@ class _Open:
             self.edges, self.hints = np.asarray(self.session.generate_edges(edge_hints=hints)[0]), hints
         return drawing.over(self.edges if drawing.kept is None else np.where(self.mask, drawing.kept, self.edges))
 
+    def complete(self, edges: Bytes, drawing: Drawing, is_draft: bool) -> Image.Image:
+        """The repaired photo; a draft is without `match_texture`, which takes as long as the networks."""
+        return self.session.complete(edges, drawing.colours, False if is_draft else None)[0]
+
+    def propose(self, drawing: Drawing) -> list[Bytes]:
+        """Several line maps, the same ones each time."""
+        random = torch.Generator().manual_seed(0)
+        proposed = self.session.generate_edges(
+            edge_hints=drawing.hints(self.mask), num_proposals=MAX_PROPOSALS, generator=random
+        )
+        return [drawing.over(np.asarray(edges)) for (edges,) in proposed]
+
 
 class Model:
     """A pipeline behind the gate.
@@ -118,10 +130,9 @@ class Model:
         self.pipeline, self.gate, self.limits = pipeline, gate, limits
         self.seconds_per_pixel: float | None = None  # of one half of the pipeline, measured at the first job
         self._measuring = threading.Lock()
-        self._opened: dict[Hashable, _Open] = {}  # by the photo's path, newest last; one that is in use is taken out
+        self._opened: dict[str, Opened] = {}  # by the photo's path, newest last; one that is in use is taken out
         self._call = _on_gpu(self._call_pipeline, limits.time_limit)
         self._edit = _on_gpu(self._edit_photo, limits.time_limit)
-        self._propose = _on_gpu(self._propose_lines, limits.time_limit)
 
     def warm_up(self) -> None:
         """Measure the speed before the first visitor comes. A GPU that is lent for single calls is not asked for it."""
@@ -150,51 +161,25 @@ class Model:
         with self.gate.turn(seconds):
             yield
 
-    def generate_edges(self, photo: Image.Image, mask: Bools, **options: Any) -> Bytes:
-        """`EdgeConnectPipeline.generate_edges` for one photo: `[H,W]` uint8, 255 on a line."""
+    def call(self, method: str, *pictures: Any, **options: Any) -> Any:
+        """A method of the pipeline."""
         with as_refusals():
-            return np.asarray(self._call("generate_edges", (photo, mask), options)[0])
-
-    def propose_edges(self, photo: Image.Image, mask: Bools, seed: int, **options: Any) -> list[Bytes]:
-        """Several line maps, as `generate_edges`; a seed gives the same ones each time."""
-        with as_refusals():
-            random = torch.Generator().manual_seed(int(seed))
-            options |= {"num_proposals": MAX_PROPOSALS, "generator": random}
-            return [np.asarray(edges) for (edges,) in self._call("generate_edges", (photo, mask), options)]
-
-    def complete(self, photo: Image.Image, mask: Any, edges: Any, **options: Any) -> Image.Image:
-        """`EdgeConnectPipeline.complete` for one photo."""
-        with as_refusals():
-            return self._call("complete", (photo, mask, edges), options)[0]
+            return self._call(method, pictures, options)
 
     def edit(
-        self,
-        path: str,
-        read: Callable[[], Image.Image],
-        mask: Bools,
-        drawing: Drawing,
-        is_draft: bool = False,
-        **settings: Any,
-    ) -> tuple[Bytes, Image.Image]:
-        """One stroke's lines and repaired photo, from the session of the last one where there is one.
+        self, act: Callable[[Opened], Any], path: str, read: Callable[[], Image.Image], mask: Bools, **settings: Any
+    ) -> Any:
+        """What `act` returns for a photo and its hole, which stay open from the last stroke where there was one.
 
         Args:
+            act: draws and paints.
             path (`str`): of the photo, its name between two strokes.
             read: reads it.
             mask (`np.ndarray`): `[H,W]` bool, True in the hole.
-            drawing (`Drawing`): what a person drew and erased.
-            is_draft (`bool`): without `match_texture`, which takes as long as the networks.
             settings: of `EdgeConnectPipeline.open`.
         """
         with as_refusals():
-            return self._edit(path, read, mask, drawing, is_draft, settings)
-
-    def propose(
-        self, path: str, read: Callable[[], Image.Image], mask: Bools, drawing: Drawing, **settings: Any
-    ) -> list[Bytes]:
-        """Several line maps for one hole, the same ones each time. Arguments as in `edit`."""
-        with as_refusals():
-            return self._propose(path, read, mask, drawing, settings)
+            return self._edit(act, path, read, mask, settings)
 
     def _estimate(self, mask: Bools, strategy: str) -> float:
         """Seconds that one half of the pipeline takes; proportional to the pixels it works on."""
@@ -213,7 +198,7 @@ class Model:
                 with self.gate.turn(1):
                     for _ in range(2):  # the first warms up
                         start = time.monotonic()
-                        self.complete(picture, mask, picture, strategy="original")
+                        self.call("complete", picture, mask, picture, strategy="original")
                         times.append(time.monotonic() - start)
                 self.seconds_per_pixel = min(times) / mask.size
             return self.seconds_per_pixel
@@ -224,41 +209,23 @@ class Model:
 
     def _edit_photo(
         self,
+        act: Callable[[Opened], Any],
         path: str,
         read: Callable[[], Image.Image],
         mask: Bools,
-        drawing: Drawing,
-        is_draft: bool,
         settings: dict[str, Any],
-    ) -> tuple[Bytes, Image.Image]:
-        with self._opening(path, read, mask, settings) as opened:
-            edges = opened.draw(drawing)
-            return edges, opened.session.complete(edges, drawing.colours, False if is_draft else None)[0]
-
-    def _propose_lines(
-        self, path: str, read: Callable[[], Image.Image], mask: Bools, drawing: Drawing, settings: dict[str, Any]
-    ) -> list[Bytes]:
-        with self._opening(path, read, mask, settings) as opened:
-            random = torch.Generator().manual_seed(0)
-            proposed = opened.session.generate_edges(
-                edge_hints=drawing.hints(mask), num_proposals=MAX_PROPOSALS, generator=random
-            )
-            return [drawing.over(np.asarray(edges)) for (edges,) in proposed]
-
-    @contextmanager
-    def _opening(
-        self, path: str, read: Callable[[], Image.Image], mask: Bools, settings: dict[str, Any]
-    ) -> Iterator["_Open"]:
-        """A photo with this hole, open. After an error there is none: a thread that was given up may be at work."""
+    ) -> Any:
+        # Out of reach for others; after an error it stays so, as a thread that was given up may be at work on it.
         opened, key = self._opened.pop(path, None), tuple(settings.items())
         if opened is None or opened.settings != key or not np.array_equal(opened.mask, mask):
             photo = read() if opened is None else opened.photo
-            opened = _Open(photo, self.pipeline.open(photo, mask, **settings), mask, key)
+            opened = Opened(photo, self.pipeline.open(photo, mask, **settings), mask, key)
         with _stoppable(self.pipeline):
-            yield opened
+            result = act(opened)
         self._opened[path] = opened
         while len(self._opened) > _MAX_OPEN:
             self._opened.pop(next(iter(self._opened)), None)
+        return result
 
 
 @contextmanager

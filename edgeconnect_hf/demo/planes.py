@@ -7,7 +7,7 @@ from typing import Any, TypedDict
 import numpy as np
 import numpy.typing as npt
 
-from .refusals import refusal
+from ..serving.refusals import refusal
 
 Bools = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]

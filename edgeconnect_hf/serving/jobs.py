@@ -1,20 +1,19 @@
 """One model, many visitors: who runs next, for how long, and when a job is dropped.
 
 A handler runs in its own thread and is given up when its time is over, even if it hangs: the visitor gets an answer and
-the next job gets the model. A thread cannot be killed, but this one ends at the next layer of a network, and `Limits`
-bound everything else it does. A child process could be killed, but would need a second copy of the model, on a GPU too,
-and of the sessions' state.
+the next job gets the model. A thread cannot be killed, but this one ends at the next check, and `Limits` bound what it
+does between two. A child process could be killed, but would need a second copy of the model and of the sessions' state.
 """
 
 import asyncio
-import functools
-import inspect
 import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field
 from typing import Any
 
 from .limits import Limits
@@ -24,11 +23,12 @@ LONG_JOB = 5  # seconds, estimated; shorter jobs go first
 
 _POLL = 0.1  # seconds between two looks at whether a job is still wanted
 _MAX_HANGING = 3  # given-up threads that do not end; with this many, no job is started
-_PROMPT = 5  # seconds within which a given-up job usually reaches the next layer
+_PROMPT = 5  # seconds within which a given-up job usually reaches the next check
 
 logger = logging.getLogger(__name__)
 
 
+@dataclass(eq=False)
 class Job:
     """A handler running for one visitor.
 
@@ -39,28 +39,20 @@ class Job:
         name (`str`): the handler's.
     """
 
-    def __init__(
-        self,
-        time_limit: float,
-        session: str | None = None,
-        is_abandoned: Callable[[], bool] = lambda: False,
-        name: str = "",
-    ):
-        self.time_limit = time_limit
-        self.session = session
-        self.is_abandoned = is_abandoned
-        self.name = name
-        self.is_waiting = False
-        self.deadline = time.monotonic() + time_limit
-        self.end: BaseException | None = None  # raised at the next check
+    time_limit: float
+    session: str | None = None
+    is_abandoned: Callable[[], bool] = lambda: False
+    name: str = ""
+    is_waiting: bool = field(default=False, init=False)
+    end: BaseException | None = field(default=None, init=False)  # raised at the next check
+
+    def __post_init__(self) -> None:
+        self.deadline = time.monotonic() + self.time_limit
 
     def check(self) -> None:
-        """Raise if the job must end. Called at every layer of the networks, and while the job waits."""
+        """Raise if the job must end. Called while it waits, and by what it does, as often as it can."""
         if self.end is None and not self.is_waiting and time.monotonic() > self.deadline:
-            self.end = refusal(
-                f"This took over {self.time_limit:g} seconds and was stopped. "
-                "Try a smaller hole, or the strategy 'auto'."
-            )
+            self.end = refusal(f"This took over {self.time_limit:g} seconds and was stopped. Try a smaller part.")
         if self.end is None and self.is_abandoned():
             self.end = refusal("The visitor has left.")
         if self.end is not None:
@@ -76,7 +68,7 @@ def current_job() -> Job | None:
 
 
 def check_current_job(*_: Any) -> None:
-    """A forward hook: ends the job of the calling thread if its time is over or its visitor has left."""
+    """End the job of the calling thread if its time is over or its visitor has left; also a hook of PyTorch."""
     if (job := current_job()) is not None:
         job.check()
 
@@ -156,28 +148,12 @@ class Supervisor:
     """Runs handlers as jobs.
 
     Args:
-        limits (`Limits`): `time_limit` is used.
         gate (`Gate`): released when a job is given up.
-        identify: returns the session and `is_abandoned` of the current request.
     """
 
-    def __init__(
-        self, limits: Limits, gate: Gate, identify: Callable[[], tuple[str | None, Callable[[], bool]]]
-    ) -> None:
-        self.limits = limits
+    def __init__(self, gate: Gate):
         self.gate = gate
-        self.identify = identify
         self.given_up: dict[threading.Thread, float] = {}  # and since when
-
-    def job(self, handler: Callable[..., Any]) -> Callable[..., Any]:
-        """`handler` as a coroutine function with the same signature, bounded in time."""
-
-        @functools.wraps(handler)
-        async def run(*inputs: Any, **options: Any) -> Any:
-            return await self.run(Job(self.limits.time_limit, *self.identify()), handler, *inputs, **options)
-
-        run.__signature__ = inspect.signature(handler)  # type: ignore[attr-defined]  # Gradio reads it
-        return run
 
     async def run(self, job: Job, handler: Callable[..., Any], *inputs: Any, **options: Any) -> Any:
         """Call `handler` in a thread as `job`.
@@ -189,30 +165,20 @@ class Supervisor:
         if sum(time.monotonic() - when > _PROMPT for when in self.given_up.values()) >= _MAX_HANGING:
             logger.error("%d jobs hang: no more are started until one of them ends.", len(self.given_up))
             raise busy()
-        loop = asyncio.get_running_loop()
-        result: asyncio.Future[Any] = loop.create_future()
+        future: Future[Any] = Future()
+        future.set_running_or_notify_cancel()  # a thread cannot be cancelled
         context = copy_context()
         context.run(_current.set, job)
 
-        def settle(value: Any, error: BaseException | None) -> None:
-            if result.done():
-                return
-            if error is not None:
-                result.set_exception(error)
-            else:
-                result.set_result(value)
-
         def work() -> None:
-            value, error = None, None
             try:
-                value = context.run(handler, *inputs, **options)
-            except BaseException as raised:
-                error = raised
-            if not loop.is_closed():
-                loop.call_soon_threadsafe(settle, value, error)
+                future.set_result(context.run(handler, *inputs, **options))
+            except BaseException as error:
+                future.set_exception(error)
 
         thread = threading.Thread(target=work, name=f"job {getattr(handler, '__name__', handler)}", daemon=True)
         thread.start()
+        result = asyncio.wrap_future(future)
         try:
             while not (await asyncio.wait({result}, timeout=_POLL))[0]:
                 job.check()
