@@ -22,7 +22,7 @@ from PIL import Image
 pytest.importorskip("gradio", reason="the page needs the extra `demo`")
 
 from edgeconnect_hf import EdgeConnectPipeline
-from edgeconnect_hf.demo import Limits, build_demo, launch
+from edgeconnect_hf.demo import Limits, build_demo, canvas, launch
 from edgeconnect_hf.demo.planes import pack
 from edgeconnect_hf.serving import listeners
 from edgeconnect_hf.serving.jobs import LONG_JOB, Gate, Job, _current
@@ -499,6 +499,29 @@ def test_a_change_ends_what_was_asked_for_an_earlier_state(server, photo, hole):
         assert "mask" in change.result()
         assert "patch" in repairs[1].result()
     assert not server.demo.admitted
+
+
+def test_calls_that_end_one_another_do_not_run_side_by_side(server, hole, monkeypatch):
+    at_work, most = [], []
+
+    def slow(mask, by):
+        at_work.append(by)
+        most.append(len(at_work))
+        time.sleep(0.5)
+        at_work.remove(by)
+        return mask
+
+    monkeypatch.setattr(canvas, "grow", slow)
+    mask = pack(np.asarray(hole) > 0)
+    with ThreadPoolExecutor(6) as pool:
+
+        def shrink(by: int):
+            time.sleep(0.2 * by)
+            return server.ask("grow_mask", {"mask": mask, "width": 96, "height": 72, "by": by}, "hasty")
+
+        answers = list(pool.map(shrink, range(6)))
+    assert answers == [{"replaced": True}] * 5 + [{"mask": mask}]
+    assert max(most) == 1
 
 
 def test_the_pages_calls_count_as_jobs(server, photo, hole):

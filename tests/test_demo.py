@@ -31,6 +31,7 @@ from playwright.sync_api import Page, expect, sync_playwright
 
 from edgeconnect_hf import EdgeConnectPipeline, cli, select_object
 from edgeconnect_hf.demo import EXAMPLES, Limits, build_demo, launch
+from edgeconnect_hf.demo.planes import pack, unpack
 from edgeconnect_hf.extension import find_margins
 from edgeconnect_hf.holes import grow
 from edgeconnect_hf.serving.jobs import Job
@@ -815,6 +816,35 @@ def test_the_api_proposes_selects_and_extends(client, files, tiny_pipeline):
     assert Image.open(wider).size == (512, 320)
     with pytest.raises(AppError, match="would be too large"):
         client.predict(*arguments(files)[:1], right=4096, bottom=4096, left=4096, api_name="/extend")
+
+
+def test_a_segmenter_of_ones_own_selects_for_api_and_page(tiny_pipeline, files, tmp_path, monkeypatch):
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    told = []
+
+    def segmenter(photo, **given):
+        told.append(given["points"])
+        return np.arange(photo.shape[1]) < np.full(photo.shape[:2], 100)
+
+    demo = build_demo(tiny_pipeline, segmenter=segmenter)
+    url = launch(demo, host="127.0.0.1", block=False)
+    client = Client(url, verbose=False)
+    try:
+        selected = client.predict(handle_file(files / "photo.png"), points=[[140, 160]], api_name="/select_object")
+        assert np.array_equal(pixels(selected), np.where(np.arange(WIDTH) < np.full((HEIGHT, WIDTH), 100), 255, 0))
+        with httpx.Client(base_url=url, timeout=60) as http:
+            upload = {"files": ("photo.png", (files / "photo.png").read_bytes())}
+            (path,) = http.post("gradio_api/upload", files=upload).json()
+            canvas = next(c for c in http.get("config").json()["components"] if c["props"].get("elem_id") == "canvas")
+            asked = {"photo": {"path": path}, "width": WIDTH, "height": HEIGHT, "mode": "add", "points": [[7, 8]]}
+            asked["mask"] = pack(np.zeros((HEIGHT, WIDTH), bool))
+            body = {"fn_name": "select_object", "data": asked, "session_hash": "x", "component_id": canvas["id"]}
+            answer = http.post("gradio_api/component_server/", json=body).json()
+        assert np.array_equal(unpack(answer["mask"], (HEIGHT, WIDTH)), pixels(selected))
+        assert told == [[(140, 160)], [(7, 8)]]
+    finally:
+        client.close()
+        demo.close()
 
 
 def test_eight_calls_at_once_are_each_answered_right(url, files, tiny_pipeline, tmp_path):

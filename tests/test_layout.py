@@ -14,7 +14,6 @@ ORDER = (
     *(
         "cli",
         "demo",
-        "serving",
         "formats",
         "hub",
         "pipeline",
@@ -28,7 +27,7 @@ ORDER = (
         "tiles",
     ),
     *("loading", "selection", "hints", "extension", "pictures", "segmenting", "regions"),
-    *("texture", "patches", "holes", "colours", "edges", "models", "digests"),
+    *("texture", "patches", "holes", "colours", "edges", "models", "digests", "serving"),
 )
 
 

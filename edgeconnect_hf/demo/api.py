@@ -1,14 +1,10 @@
 """The endpoints for programs, as in the pipeline."""
 
-import functools
-import inspect
-from abc import ABCMeta
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, TypedDict
 
 import gradio as gr
 import torch
-from gradio.component_meta import ComponentMeta
 from PIL import Image
 
 from ..edges import MAX_SIGMA
@@ -16,27 +12,12 @@ from ..extension import SIDES
 from ..pipeline_output import EdgeConnectPipelineOutput
 from ..proposals import MAX_PROPOSALS
 from ..selection import MODES, select_object
-from ..serving.door import JOB, Door
+from ..serving.components import FileImage
+from ..serving.door import Door
 from ..serving.refusals import as_refusals
 from ..windows import STRATEGIES
 from .model import Model, extend
 from .photos import Photos
-
-
-class _WithoutStub(ComponentMeta):
-    """Makes a component's subclass without the `.pyi` that Gradio writes beside its source."""
-
-    def __new__(cls, name: str, bases: tuple[type, ...], attributes: dict[str, Any]) -> Any:
-        return ABCMeta.__new__(cls, name, bases, attributes)
-
-
-class FileImage(gr.Image, metaclass=_WithoutStub):
-    """An image whose value is the path of its file: the job that needs it reads it, within limits."""
-
-    is_template = True  # to the page it is a gr.Image
-
-    def preprocess(self, payload: Any) -> str | None:
-        return None if payload is None else payload.path
 
 
 class Results(TypedDict, total=False):
@@ -58,7 +39,7 @@ class Endpoints:
     """
 
     def __init__(self, model: Model, photos: Photos, select: Callable[..., Image.Image] = select_object):
-        self.model, self.photos, self.select = model, photos, select
+        self.model, self.pipeline, self.photos, self.select = model, model.pipeline, photos, select
 
     def generate_edges(
         self, image: str, mask_image: str, sigma: float = 2.0, strategy: str = "auto", edge_hints: str | None = None
@@ -67,7 +48,9 @@ class Endpoints:
         mask = self.photos.read_mask(mask_image, "mask_image")
         with self.model.turn(mask, strategy):
             photo, hints = self.photos.read(image, "image"), self._read_given(edge_hints=edge_hints)
-            (lines,) = self.model.call("generate_edges", photo, mask, sigma=sigma, strategy=strategy, **hints)
+            (lines,) = self.model.run(
+                self.model.pipeline.generate_edges, photo, mask, sigma=sigma, strategy=strategy, **hints
+            )
         return {"lines": self.photos.write_png(lines, "lines")}
 
     def complete(self, image: str, mask_image: str, edges: str, strategy: str = "auto") -> Results:
@@ -75,7 +58,7 @@ class Endpoints:
         mask = self.photos.read_mask(mask_image, "mask_image")
         with self.model.turn(mask, strategy):
             photo, lines = self.photos.read(image, "image"), self.photos.read(edges, "edges")
-            (repaired,) = self.model.call("complete", photo, mask, lines, strategy=strategy)
+            (repaired,) = self.model.run(self.pipeline.complete, photo, mask, lines, strategy=strategy)
         return {"repaired": self.photos.write_png(repaired, "repaired")}
 
     def inpaint(
@@ -85,7 +68,7 @@ class Endpoints:
         mask = self.photos.read_mask(mask_image, "mask_image")
         with self.model.turn(mask, strategy, halves=2):
             photo, hints = self.photos.read(image, "image"), self._read_given(edge_hints=edge_hints)
-            output = self.model.call("__call__", photo, mask, sigma=sigma, strategy=strategy, **hints)
+            output = self.model.run(self.pipeline, photo, mask, sigma=sigma, strategy=strategy, **hints)
         return self._write(output, "repaired")
 
     def propose_lines(
@@ -96,7 +79,9 @@ class Endpoints:
         with self.model.turn(mask, strategy, halves=MAX_PROPOSALS):
             options = {"num_proposals": MAX_PROPOSALS, "generator": torch.Generator().manual_seed(int(seed))}
             photo = self.photos.read(image, "image")
-            proposed = self.model.call("generate_edges", photo, mask, sigma=sigma, strategy=strategy, **options)
+            proposed = self.model.run(
+                self.model.pipeline.generate_edges, photo, mask, sigma=sigma, strategy=strategy, **options
+            )
         return {"proposals": [self.photos.write_png(lines, "lines") for (lines,) in proposed]}
 
     def select_object(
@@ -132,7 +117,7 @@ class Endpoints:
             photo = self.photos.read(image, "image")
             larger = extend(photo, sides, aspect_ratio or None, self.photos.max_pixels)
         with self.model.turn(larger.mask, strategy, halves=2):
-            output = self.model.call("__call__", larger.photo, larger.mask, sigma=sigma, strategy=strategy)
+            output = self.model.run(self.pipeline, larger.photo, larger.mask, sigma=sigma, strategy=strategy)
         return self._write(output, "extended")
 
     def _read_given(self, **paths: str | None) -> dict[str, Image.Image]:
@@ -147,7 +132,7 @@ class Endpoints:
 
 
 def add_endpoints(endpoints: Endpoints, door: Door) -> None:
-    """Add the endpoints to the current `gr.Blocks`. Their components only give types; no page shows them."""
+    """Add the endpoints to the current `gr.Blocks`."""
     components = {
         "image": FileImage(label="photo"),
         "mask_image": FileImage(label="white where to repaint, of the photo's size"),
@@ -167,7 +152,6 @@ def add_endpoints(endpoints: Endpoints, door: Door) -> None:
         "aspect_ratio": gr.Textbox(label="width by height, as 3:2, instead of pixels"),
         **{side: gr.Number(0, precision=0, label=f"pixels to add, {side}") for side in SIDES},
     }
-    button = gr.Button()
     for handler, outputs in (
         (endpoints.generate_edges, ["lines"]),
         (endpoints.complete, ["repaired"]),
@@ -176,22 +160,4 @@ def add_endpoints(endpoints: Endpoints, door: Door) -> None:
         (endpoints.select_object, ["selected"]),
         (endpoints.extend, ["repaired", "lines"]),
     ):
-        button.click(
-            door.job(_by_component(handler, components)),
-            [components[name] for name in inspect.signature(handler).parameters],
-            [components[name] for name in outputs],
-            api_name=handler.__name__,
-            **JOB,
-        )
-
-
-def _by_component(
-    handler: Callable[..., Mapping[str, Any]], components: Mapping[str, Any]
-) -> Callable[..., dict[Any, Any]]:
-    """`handler`, returning its values by component, as Gradio expects them."""
-
-    @functools.wraps(handler)
-    def run(*inputs: Any) -> dict[Any, Any]:
-        return {components[name]: value for name, value in handler(*inputs).items()}
-
-    return run
+        door.add_endpoint(handler, components, outputs)

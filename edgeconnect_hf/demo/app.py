@@ -23,6 +23,8 @@ from .planes import Bools
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 _MAX_SESSIONS = 500  # sessions whose state is kept; the least recently used goes first
+# Gradio's semi-bold font file lacks most letters; its bold one has them all.
+_FONT = gr.themes.LocalFont("Source Sans Pro", weights=(400, 700))
 
 
 def build_demo(
@@ -91,15 +93,7 @@ def launch(
         root_path=root_path or None,
         prevent_thread_lock=not block,
         css=(STATIC / "canvas.css").read_text("utf-8"),
-        # Gradio's semi-bold font file lacks most letters; its bold one has them all.
-        theme=gr.themes.Default(
-            font=[
-                gr.themes.LocalFont("Source Sans Pro", weights=(400, 700)),
-                "ui-sans-serif",
-                "system-ui",
-                "sans-serif",
-            ]
-        ),
+        theme=gr.themes.Default(font=[_FONT, "ui-sans-serif", "system-ui", "sans-serif"]),
         app_kwargs={"middleware": [Middleware(Doorkeeper, door=demo)]},
         max_file_size=int(demo.limits.max_megabytes * gr.FileSize.MB),
         max_threads=int(demo.limits.max_waiting) + 20,  # jobs wait in `jobs.Gate`, beside a few other events

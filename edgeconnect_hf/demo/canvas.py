@@ -5,7 +5,6 @@ lines are `planes.Packed`.
 """
 
 import base64
-import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -21,9 +20,9 @@ from ..selection import select_object
 from ..serving.door import Door
 from ..serving.jobs import Gate
 from ..serving.refusals import UNEXPECTED, as_refusals, refusal
-from .model import Drawing, Model, Opened, extend
+from .model import Drawing, Model, extend
 from .photos import Photos
-from .planes import Bools, Bytes, pack, unpack
+from .planes import Bools, pack, unpack
 
 STATIC = Path(__file__).parent / "static"
 # What the page asks in order to change its work is about the state that it is in: what it asked before is void then.
@@ -43,11 +42,7 @@ class Canvas:
     """
 
     def __init__(
-        self,
-        models: dict[str, Model],
-        photos: Photos,
-        gate: Gate,
-        select: Callable[..., Image.Image] = select_object,
+        self, models: dict[str, Model], photos: Photos, gate: Gate, select: Callable[..., Any] = select_object
     ):
         self.models, self.photos, self.gate, self.select = models, photos, gate, select
 
@@ -104,13 +99,10 @@ class Canvas:
         with chosen.turn(hole, strategy, halves=2):
             drawing = _unpack_drawing(hole.shape, touched, edges, colours)
             is_draft = draft is True and chosen.pipeline.config["match_texture"]
-
-            def act(opened: Opened) -> tuple[Bytes, Image.Image]:
-                lines = opened.draw(drawing)
-                return lines, opened.complete(lines, drawing, is_draft)
-
             read = self._reader(photo, width, height)
-            lines, repaired = chosen.edit(act, _path(photo), read, hole, sigma=sigma, strategy=strategy)
+            with chosen.open(_path(photo), read, hole, sigma=sigma, strategy=strategy) as opened:
+                lines = chosen.run(opened.draw, drawing)
+                repaired = chosen.run(opened.complete, lines, drawing, is_draft)
             top, left, bottom, right = tight(hole)
             patch = repaired.crop((left, top, right, bottom))
             patch.info = {key: value for key, value in repaired.info.items() if key == "icc_profile"}
@@ -132,8 +124,8 @@ class Canvas:
         hole, chosen = self._unpack_hole(mask, width, height), self._model(model)
         with chosen.turn(hole, strategy, halves=MAX_PROPOSALS):
             drawing, read = _unpack_drawing(hole.shape, touched), self._reader(photo, width, height)
-            act = functools.partial(Opened.propose, drawing=drawing)
-            ideas = chosen.edit(act, _path(photo), read, hole, sigma=sigma, strategy=strategy)
+            with chosen.open(_path(photo), read, hole, sigma=sigma, strategy=strategy) as opened:
+                ideas = chosen.run(opened.propose, drawing)
             return {"ideas": [pack(lines) for lines in ideas]}
 
     def extend(self, photo: Any, **sides: Any) -> dict[str, Any]:
@@ -169,7 +161,7 @@ class Canvas:
             hole = self._unpack_mask(mask, *image.size)
             top, left, bottom, right = tight(hole) if hole.any() else (0, 0, 0, 0)
             if hole.any():
-                painted = self.photos.decode(base64.b64decode(patch), "result")
+                painted = self.photos.read(base64.b64decode(patch), "result")
                 if (painted.mode, painted.size) != (image.mode, (right - left, bottom - top)):
                     raise refusal("This result belongs to another photo. Please repair it again.")
                 image.paste(painted, (left, top), Image.fromarray(hole[top:bottom, left:right]))

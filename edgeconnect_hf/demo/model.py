@@ -1,7 +1,6 @@
 """A pipeline as the demo runs it: in turn, within the time limits, with its errors shown to the visitor."""
 
 import contextlib
-import importlib.util
 import threading
 import time
 from collections.abc import Callable, Hashable, Iterator
@@ -18,7 +17,7 @@ from ..extension import extend_pictures, find_margins
 from ..pictures import read_images, write_images
 from ..pipeline import EdgeConnectPipeline
 from ..proposals import MAX_PROPOSALS
-from ..serving.jobs import Gate, check_current_job
+from ..serving.jobs import Gate, check_current_job, on_gpu
 from ..serving.limits import Limits
 from ..serving.refusals import as_refusals, refusal
 from ..session import EditSession
@@ -30,13 +29,7 @@ _MAX_OPEN = 4  # photos that stay open between two strokes; the least recently u
 
 
 class Extended(NamedTuple):
-    """A larger photo with the old one in it.
-
-    Args:
-        photo (`PIL.Image.Image`): the larger one.
-        mask (`np.ndarray`): `[H,W]` bool, True where it is new.
-        left, top (`int`): where the old one begins.
-    """
+    """A larger photo with the old one at `left`, `top`. `mask` (`np.ndarray`): `[H,W]` bool, True where it is new."""
 
     photo: Image.Image
     mask: Bools
@@ -131,18 +124,17 @@ class Model:
         self.seconds_per_pixel: float | None = None  # of one half of the pipeline, measured at the first job
         self._measuring = threading.Lock()
         self._opened: dict[str, Opened] = {}  # by the photo's path, newest last; one that is in use is taken out
-        self._call = _on_gpu(self._call_pipeline, limits.time_limit)
-        self._edit = _on_gpu(self._edit_photo, limits.time_limit)
+        self.run = on_gpu(self._run, limits.time_limit)
 
     def warm_up(self) -> None:
         """Measure the speed before the first visitor comes. A GPU that is lent for single calls is not asked for it."""
-        if self._call == self._call_pipeline:
+        if self.run == self._run:
             with contextlib.suppress(gr.Error):
                 self._measure()
 
     @contextmanager
     def turn(self, mask: Bools, strategy: str, halves: int = 1) -> Iterator[None]:
-        """Hold the model for one half of the pipeline, or for several.
+        """Hold the model for one half of the pipeline, or for several; its errors about arguments are refusals.
 
         Args:
             mask (`np.ndarray`): `[H,W]` bool, True in the hole.
@@ -158,28 +150,28 @@ class Model:
                 f"This would take about {seconds:.0f} seconds here; up to {self.limits.max_job_seconds:g} are allowed. "
                 "Try a smaller hole, or the strategy 'auto'."
             )
-        with self.gate.turn(seconds):
+        with self.gate.turn(seconds), as_refusals():
             yield
 
-    def call(self, method: str, *pictures: Any, **options: Any) -> Any:
-        """A method of the pipeline."""
-        with as_refusals():
-            return self._call(method, pictures, options)
-
-    def edit(
-        self, act: Callable[[Opened], Any], path: str, read: Callable[[], Image.Image], mask: Bools, **settings: Any
-    ) -> Any:
-        """What `act` returns for a photo and its hole, which stay open from the last stroke where there was one.
+    @contextmanager
+    def open(self, path: str, read: Callable[[], Image.Image], mask: Bools, **settings: Any) -> Iterator[Opened]:
+        """A photo and its hole, open from the last stroke where there was one. Call its methods by `run`.
 
         Args:
-            act: draws and paints.
             path (`str`): of the photo, its name between two strokes.
             read: reads it.
             mask (`np.ndarray`): `[H,W]` bool, True in the hole.
             settings: of `EdgeConnectPipeline.open`.
         """
-        with as_refusals():
-            return self._edit(act, path, read, mask, settings)
+        # Out of reach for others; after an error it stays so, as a thread that was given up may be at work on it.
+        opened, key = self._opened.pop(path, None), tuple(settings.items())
+        if opened is None or opened.settings != key or not np.array_equal(opened.mask, mask):
+            photo = read() if opened is None else opened.photo
+            opened = Opened(photo, self.pipeline.open(photo, mask, **settings), mask, key)
+        yield opened
+        self._opened[path] = opened
+        while len(self._opened) > _MAX_OPEN:
+            self._opened.pop(next(iter(self._opened)), None)
 
     def _estimate(self, mask: Bools, strategy: str) -> float:
         """Seconds that one half of the pipeline takes; proportional to the pixels it works on."""
@@ -195,37 +187,18 @@ class Model:
                 mask = np.zeros((_TRIAL_SIDE, _TRIAL_SIDE), np.uint8)
                 mask[::2] = 255
                 picture, times = Image.fromarray(mask), []
-                with self.gate.turn(1):
+                with self.gate.turn(1), as_refusals():
                     for _ in range(2):  # the first warms up
                         start = time.monotonic()
-                        self.call("complete", picture, mask, picture, strategy="original")
+                        self.run(self.pipeline.complete, picture, mask, picture, strategy="original")
                         times.append(time.monotonic() - start)
                 self.seconds_per_pixel = min(times) / mask.size
             return self.seconds_per_pixel
 
-    def _call_pipeline(self, method: str, pictures: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    def _run(self, act: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        """What `act` returns, which uses the pipeline: where the networks are, and so that it can be ended."""
         with _stoppable(self.pipeline):
-            return getattr(self.pipeline, method)(*pictures, **options)
-
-    def _edit_photo(
-        self,
-        act: Callable[[Opened], Any],
-        path: str,
-        read: Callable[[], Image.Image],
-        mask: Bools,
-        settings: dict[str, Any],
-    ) -> Any:
-        # Out of reach for others; after an error it stays so, as a thread that was given up may be at work on it.
-        opened, key = self._opened.pop(path, None), tuple(settings.items())
-        if opened is None or opened.settings != key or not np.array_equal(opened.mask, mask):
-            photo = read() if opened is None else opened.photo
-            opened = Opened(photo, self.pipeline.open(photo, mask, **settings), mask, key)
-        with _stoppable(self.pipeline):
-            result = act(opened)
-        self._opened[path] = opened
-        while len(self._opened) > _MAX_OPEN:
-            self._opened.pop(next(iter(self._opened)), None)
-        return result
+            return act(*arguments, **options)
 
 
 @contextmanager
@@ -238,12 +211,3 @@ def _stoppable(pipeline: EdgeConnectPipeline) -> Iterator[None]:
     finally:
         for hook in hooks:
             hook.remove()
-
-
-def _on_gpu(function: Callable[..., Any], seconds: float) -> Callable[..., Any]:
-    """On ZeroGPU hardware, where `spaces` is installed, hold a GPU during the call; elsewhere, return `function`."""
-    if importlib.util.find_spec("spaces") is None:
-        return function
-    import spaces
-
-    return spaces.GPU(duration=int(seconds))(function)

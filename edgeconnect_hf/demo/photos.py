@@ -12,7 +12,7 @@ from PIL import Image
 from ..pictures import read_file, read_map, to_eight_bits, write_file
 from ..pictures.metadata import read_orientation
 from ..serving.files import Files
-from ..serving.refusals import as_refusals, gone, refusal
+from ..serving.refusals import GoneError, as_refusals, refusal
 from .planes import Bools
 
 # Pillow's formats for photos and drawings. Others are a risk: an EPS file runs Ghostscript.
@@ -34,19 +34,28 @@ class Photos(Files):
         """Of a photo, a mask or a line map."""
         return self.limits.max_megapixels * 1e6
 
-    def read(self, path: Any, name: str) -> Image.Image:
+    def read(self, source: Any, name: str) -> Image.Image:
         """Read a picture, upright.
 
         Args:
-            path (`str`): a file that `check_inputs` accepted.
+            source (`str` or `bytes`): a file that `check_inputs` accepted, or a file's content.
             name (`str`): what the messages call it.
 
         Raises:
             gr.Error: it is gone, too large, or not an image.
         """
-        if not isinstance(path, str):
-            raise gone(name)
-        return self.decode(path, name)
+        if not isinstance(source, str | bytes):
+            raise GoneError(name)
+        limits = self.limits
+        sizes: dict[str, Any] = {"max_pixels": self.max_pixels, "max_bytes": limits.max_megabytes * 2**20}
+        try:
+            return to_eight_bits(read_file(source, f"The {name}", **sizes, formats=_FORMATS))
+        except FileNotFoundError:
+            raise GoneError(name) from None
+        except ValueError as error:
+            logger.info("%s", error)
+            message = str(error)  # a decoder's words may name a file of this server
+            raise refusal(f"The {name} cannot be decoded." if os.sep in message else message) from error
 
     def read_mask(self, path: Any, name: str) -> Bools:
         """Read a mask as the pipeline does: `[H,W]`, True in the hole. Arguments and errors as in `read`."""
@@ -65,19 +74,6 @@ class Photos(Files):
         file = BytesIO()
         image.save(file, "PNG", compress_level=1)
         return base64.b64encode(file.getvalue()).decode("ascii")
-
-    def decode(self, source: bytes | str, name: str) -> Image.Image:
-        """`read`, for the bytes of a file, too."""
-        limits = self.limits
-        sizes: dict[str, Any] = {"max_pixels": self.max_pixels, "max_bytes": limits.max_megabytes * 2**20}
-        try:
-            return to_eight_bits(read_file(source, f"The {name}", **sizes, formats=_FORMATS))
-        except FileNotFoundError:
-            raise gone(name) from None
-        except ValueError as error:
-            logger.info("%s", error)
-            message = str(error)  # a decoder's words may name a file of this server
-            raise refusal(f"The {name} cannot be decoded." if os.sep in message else message) from error
 
     def write(self, image: Image.Image, name: str, **options: Any) -> str:
         """Write a picture, with what goes with it, where Gradio serves it.

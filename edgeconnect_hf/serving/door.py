@@ -5,10 +5,11 @@ version.
 """
 
 import functools
+import inspect
 import ipaddress
 import logging
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,6 @@ from .jobs import Gate, Job, Supervisor
 from .limits import Limits
 from .listeners import Listeners
 from .refusals import BUSY, UNEXPECTED, GoneError, refusal
-
-JOB: dict[str, Any] = {"concurrency_limit": None, "concurrency_id": "model"}  # for events; `Gate` runs one at a time
 
 _SESSION_JOBS = 2  # of one session: one running, one waiting
 
@@ -72,19 +71,34 @@ class Door(gr.Blocks):
             logger.exception("A request failed.")
             raise refusal(UNEXPECTED) from None
 
-    def job(self, handler: Callable[..., Any]) -> Callable[..., Any]:
-        """`handler`, of an event, as a coroutine function with the same signature, bounded in time."""
+    def add_endpoint(
+        self, handler: Callable[..., Mapping[str, Any]], components: dict[str, Any], outputs: list[str]
+    ) -> None:
+        """Add an endpoint to the current `gr.Blocks`, under the handler's name.
+
+        Args:
+            handler: returns its results by name; its parameters' names are components'.
+            components: give types and descriptions; no page shows them.
+            outputs: the results' names.
+        """
 
         @functools.wraps(handler)
-        async def run(*inputs: Any) -> Any:
+        async def run(*inputs: Any) -> dict[Any, Any]:
             event = self._queue.event_ids_to_events.get(LocalContext.event_id.get() or "")
             job = Job(self.limits.time_limit)
             if event is not None:
                 keys, since = {event._id, event.session_hash}, event.enqueue_time
                 job.session, job.is_abandoned = event.session_hash, lambda: self.listeners.have_left(keys, since)
-            return await self.supervisor.run(job, handler, *inputs)
+            results = await self.supervisor.run(job, handler, *inputs)
+            return {components[name]: value for name, value in results.items()}
 
-        return run
+        gr.Button(visible=False).click(
+            run,
+            [components[name] for name in inspect.signature(handler).parameters],
+            [components[name] for name in outputs],
+            api_name=handler.__name__,
+            concurrency_limit=None,  # `Gate` runs one at a time
+        )
 
     def call(self, handler: Callable[..., dict[str, Any]], ends: Collection[str] = ()) -> Callable[..., Any]:
         """`handler` as one of a component's `server_functions`. Gradio (6.31) runs these for anybody, past its queue.
@@ -138,7 +152,7 @@ class Door(gr.Blocks):
 
 
 class _AdmittingQueue(Queue):
-    """Gradio's queue, bounded by `Limits`. Jobs are the functions for which `is_job` is true."""
+    """Gradio's queue, bounded by `Limits`."""
 
     blocks: Door
 
@@ -146,7 +160,7 @@ class _AdmittingQueue(Queue):
         if body.fn_index not in self.blocks.fns:
             return False, "There is no such endpoint.", "error"
         reason = self.reason_against(body.session_hash, _public_address(request))
-        if reason and is_job(self.blocks.fns[body.fn_index]):
+        if reason is not None:
             return False, reason, "queue_full"
         return await super().push(body=body, request=request, username=username)
 
@@ -161,17 +175,12 @@ class _AdmittingQueue(Queue):
         """Why one more job of this visitor is turned away, if it is."""
         limits = self.blocks.limits
         jobs = [(job.session, address) for job, address in self.blocks.admitted.items()]
-        jobs += [(each.session_hash, _public_address(each.request)) for each in self.unanswered() if is_job(each.fn)]
+        jobs += [(each.session_hash, _public_address(each.request)) for each in self.unanswered()]
         if sum(theirs == session for theirs, _ in jobs) >= _SESSION_JOBS:
             return "You have one job running and one waiting. Please wait for them."
         if address is not None and sum(theirs == address for _, theirs in jobs) >= limits.max_address_jobs:
             return f"Your address has {limits.max_address_jobs:g} jobs running or waiting. Please wait for them."
         return BUSY if len(jobs) > limits.max_waiting else None  # one of them runs
-
-
-def is_job(function: Any) -> bool:
-    """Whether an endpoint runs the model."""
-    return function.concurrency_id == JOB["concurrency_id"]
 
 
 def _public_address(request: Any) -> str | None:

@@ -14,7 +14,7 @@ from gradio.utils import get_upload_folder
 
 from .jobs import current_job
 from .limits import Limits
-from .refusals import gone
+from .refusals import GoneError
 
 _BLOCK = 4096  # bytes that even an empty file takes
 
@@ -43,7 +43,7 @@ class Files:
         """
         for path in _paths(inputs):
             if not self._is_served(path):
-                raise gone("picture")
+                raise GoneError("picture")
             if session is not None:
                 self.own(path, session)
 

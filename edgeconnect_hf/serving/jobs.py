@@ -6,6 +6,7 @@ does between two. A child process could be killed, but would need a second copy 
 """
 
 import asyncio
+import importlib.util
 import logging
 import threading
 import time
@@ -17,7 +18,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .limits import Limits
-from .refusals import busy, refusal
+from .refusals import BUSY, refusal
 
 LONG_JOB = 5  # seconds, estimated; shorter jobs go first
 
@@ -85,9 +86,8 @@ class Gate:
     def __init__(self, limits: Limits):
         self.limits = limits
         self.condition = threading.Condition()
-        self.waiting: list[tuple[bool, int, Job]] = []
+        self.waiting: list[Job] = []  # in order of arrival
         self.running: Job | None = None
-        self.arrivals = 0
         self.seconds: dict[Job, float] = {}  # estimates of the running and the waiting jobs
 
     @contextmanager
@@ -122,33 +122,35 @@ class Gate:
     def _enter(self, job: Job, seconds: float) -> None:
         arrived = time.monotonic()
         with self.condition:
-            self.arrivals += 1
-            place = (seconds > LONG_JOB, self.arrivals, job)
-            self.waiting.append(place)
+            self.waiting.append(job)
             self.seconds[job] = seconds
             job.is_waiting = True
             try:
-                while self.running is not None or min(self.waiting)[:2] != place[:2]:
+                while self.running is not None or job is not self._next():
                     self.condition.wait(_POLL)
                     job.check()
                     if time.monotonic() - arrived > self.limits.max_wait:
-                        raise busy()
+                        raise refusal(BUSY)
                 self.running = job
             except BaseException:
                 self.seconds.pop(job, None)
                 raise
             finally:
-                self.waiting.remove(place)
+                self.waiting.remove(job)
                 job.is_waiting = False
                 job.deadline += time.monotonic() - arrived
                 self.condition.notify_all()
+
+    def _next(self) -> Job:
+        """The first of the short jobs that wait, or of all."""
+        return min(self.waiting, key=lambda job: self.seconds.get(job, 0) > LONG_JOB)
 
 
 class Supervisor:
     """Runs handlers as jobs.
 
     Args:
-        gate (`Gate`): released when a job is given up.
+        gate (`Gate`): released when a job that was given up hangs.
     """
 
     def __init__(self, gate: Gate):
@@ -164,7 +166,7 @@ class Supervisor:
         self.given_up = {thread: when for thread, when in self.given_up.items() if thread.is_alive()}
         if sum(time.monotonic() - when > _PROMPT for when in self.given_up.values()) >= _MAX_HANGING:
             logger.error("%d jobs hang: no more are started until one of them ends.", len(self.given_up))
-            raise busy()
+            raise refusal(BUSY)
         future: Future[Any] = Future()
         future.set_running_or_notify_cancel()  # a thread cannot be cancelled
         context = copy_context()
@@ -188,6 +190,14 @@ class Supervisor:
                 job.end = job.end or refusal("This was cancelled.")
                 self.given_up[thread] = time.monotonic()
                 result.cancel()
+                asyncio.get_running_loop().call_later(_PROMPT, self.gate.leave, job)  # by then it has, unless it hangs
             raise
-        finally:
-            self.gate.leave(job)
+
+
+def on_gpu(function: Callable[..., Any], seconds: float) -> Callable[..., Any]:
+    """On ZeroGPU hardware, where `spaces` is installed, hold a GPU during the call; elsewhere, return `function`."""
+    if importlib.util.find_spec("spaces") is None:
+        return function
+    import spaces
+
+    return spaces.GPU(duration=int(seconds))(function)

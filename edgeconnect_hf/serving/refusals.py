@@ -14,20 +14,12 @@ def refusal(message: str) -> gr.Error:
     return gr.Error(message, print_exception=False)
 
 
-def busy() -> gr.Error:
-    """There are too many jobs."""
-    return refusal(BUSY)
-
-
 class GoneError(gr.Error):
-    """A file is not there."""
-
-
-def gone(name: str) -> GoneError:
     """The one answer for every file that a visitor may not name: absent, somebody else's, or no file at all."""
-    return GoneError(
-        f"The {name} is not available. It may have been deleted: please upload it again.", print_exception=False
-    )
+
+    def __init__(self, name: str):
+        message = f"The {name} is not available. It may have been deleted: please upload it again."
+        super().__init__(message, print_exception=False)
 
 
 @contextmanager
