@@ -1,20 +1,23 @@
-"""Cost of the demo: time of the example photos, time of eight calls at once, memory over fifty calls.
+"""Cost of the demo: time of the example photos, of a large photo, of eight calls at once, memory over fifty calls.
 
-    python benchmarks/demo.py [--screenshot docs/demo.png] [--animation docs/demo.webp]
+    python benchmarks/demo.py [--large] [--screenshot docs/demo.png] [--animation docs/demo.webp]
 
 Starts the server in this process and calls its API: upload, repair, download. If Chromium is installed, it also clicks
-each example on the page, in a new window, and waits for the result on the canvas. `--screenshot` and `--animation` take
-the README's images instead: an example with its result and a line drawn.
+each example on the page, in a new window, and waits for the result on the canvas; and it drops a photo of 12 megapixels
+on the page, an example enlarged, and clicks an object in it. `--large` measures this alone. `--screenshot` and
+`--animation` take the README's images instead: an example with its result and a line drawn.
 """
 
 import argparse
 import io
 import shutil
 import statistics
+import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import psutil
 from gradio_client import Client, handle_file
 from PIL import Image
@@ -50,6 +53,84 @@ def click_example(page: Page, number: int) -> float:
     page.locator(".ec-examples button").nth(number).click()
     wait_for_result(page)
     return time.perf_counter() - start
+
+
+def make_large_photo(file: Path, seed: int) -> tuple[float, float]:
+    """Write the first example at 12 megapixels, with grain, as a JPEG. Returns a place on its object."""
+    path = sorted(EXAMPLES.glob("*.jpg"))[0]
+    with Image.open(path) as image, Image.open(path.with_name(f"{path.stem}_mask.png")) as mask:
+        scale = (12e6 / (image.width * image.height)) ** 0.5
+        large = np.asarray(
+            image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
+        )
+        rows, columns = np.nonzero(np.asarray(mask))
+    grain = np.random.default_rng(seed).normal(0, 3, large.shape)
+    Image.fromarray((large + grain).clip(0, 255).astype(np.uint8)).save(file, quality=92)
+    return scale * float(columns.mean()), scale * float(rows.mean())
+
+
+def drop_large_photo(page: Page, photo: Path) -> tuple[float, float]:
+    """Seconds from the drop of a photo until it is seen, and until the server has checked it."""
+    page.evaluate(
+        """() => {
+          const input = Object.assign(document.createElement('input'), {type: 'file', id: 'large'});
+          document.body.append(input);
+          const status = document.querySelector('.ec-status'), page = document.querySelector('.ec');
+          const frame = () => new Promise(requestAnimationFrame);
+          const seconds = async (began, condition) => {
+            while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+            await frame();
+            await frame(); // the first one has been painted
+            return (performance.now() - began) / 1000;
+          };
+          window.drop = () => {
+            const data = new DataTransfer(), began = performance.now();
+            data.items.add(input.files[0]);
+            dispatchEvent(new DragEvent('drop', {dataTransfer: data, cancelable: true}));
+            return Promise.all([
+              seconds(began, () => page.dataset.state === 'open'),
+              seconds(began, () => status.textContent.startsWith('The photo is open')),
+            ]);
+          };
+        }"""
+    )
+    page.set_input_files("#large", photo)
+    shown, checked = page.evaluate("drop()")
+    return shown, checked
+
+
+def click_object(page: Page, x: float, y: float) -> tuple[float, float]:
+    """Seconds from a click on an object to the first result, and to the final one with its texture."""
+    page.locator("button[data-tool=select]").click()
+    page.evaluate("document.querySelector('.ec-status').textContent = ''")
+    place = page.evaluate(
+        """([x, y]) => {
+          const {view} = document.querySelector('.ec').app, {left, top} = view.frame.getBoundingClientRect();
+          return [left + view.x + x * view.scale, top + view.y + y * view.scale];
+        }""",
+        [x, y],
+    )
+    start = time.perf_counter()
+    page.mouse.click(*place)
+    page.wait_for_function("document.querySelector('.ec-status').textContent.startsWith('Repaired in')")
+    first = time.perf_counter() - start
+    wait_for_result(page)
+    return first, time.perf_counter() - start
+
+
+def measure_large_photo(browser: Browser, url: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        print("| 12 megapixels | shown | checked | from a click to the first result | to the final one | load |")
+        print("| --- | --- | --- | --- | --- | --- |")
+        for number in range(1, 6):
+            photo = Path(folder) / f"{number}.jpg"  # each is new to the server
+            x, y = make_large_photo(photo, seed=number)
+            page = open_page(browser, url)
+            times = (*drop_large_photo(page, photo), *click_object(page, x, y))
+            page.close()
+            row = " | ".join(f"{seconds:.2f} s" for seconds in times)
+            print(f"| {number}, {photo.stat().st_size / 2**20:.1f} MB | {row} | {psutil.getloadavg()[0]:.1f} |")
+    print()
 
 
 def take_images(page: Page, screenshot: Path | None, animation: Path | None) -> None:
@@ -94,6 +175,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--screenshot", type=Path, metavar="PNG", help="take this screenshot, measure nothing")
     parser.add_argument("--animation", type=Path, metavar="WEBP", help="make this animated picture, measure nothing")
+    parser.add_argument("--large", action="store_true", help="measure the large photo alone")
     args = parser.parse_args()
     wants_images = args.screenshot or args.animation
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -107,6 +189,9 @@ def main() -> None:
             browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
             if wants_images:
                 take_images(open_page(browser, url), args.screenshot, args.animation)
+                return
+            measure_large_photo(browser, url)
+            if args.large:
                 return
             print("| example | from click to picture, median of 3 |\n| --- | --- |")
             for number, name in enumerate(names):
