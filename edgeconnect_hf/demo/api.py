@@ -16,7 +16,7 @@ from ..serving.components import FileImage
 from ..serving.door import Door
 from ..serving.refusals import as_refusals
 from ..windows import STRATEGIES
-from .model import Model, extend
+from .model import Model
 from .photos import Photos
 
 
@@ -115,7 +115,7 @@ class Endpoints:
         sides = {"left": left, "right": right, "top": top, "bottom": bottom}
         with self.model.gate.turn(1):
             photo = self.photos.read(image, "image")
-            larger = extend(photo, sides, aspect_ratio or None, self.photos.max_pixels)
+            larger = self.photos.extend(photo, sides, aspect_ratio or None)
         with self.model.turn(larger.mask, strategy, halves=2):
             output = self.model.run(self.pipeline, larger.photo, larger.mask, sigma=sigma, strategy=strategy)
         return self._write(output, "extended")

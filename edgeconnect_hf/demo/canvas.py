@@ -14,14 +14,14 @@ import numpy as np
 from PIL import Image
 
 from ..holes import grow, tight
-from ..pictures import flatten, read_images, read_map
+from ..pictures import read_images, read_map
 from ..proposals import MAX_PROPOSALS
 from ..selection import select_object
 from ..serving.door import Door
 from ..serving.jobs import Gate
 from ..serving.refusals import UNEXPECTED, as_refusals, refusal
-from .model import Drawing, Model, extend
-from .photos import Photos
+from .model import Drawing, Model
+from .photos import Photos, opaque
 from .planes import Bools, pack, unpack
 
 STATIC = Path(__file__).parent / "static"
@@ -53,8 +53,7 @@ class Canvas:
             read_images(image, "pil")  # the modes that the pipeline takes
             shown = None
             if not self.photos.is_shown_alike(_path(photo)):
-                profile = {"icc_profile": image.info["icc_profile"]} if "icc_profile" in image.info else {}
-                shown = self.photos.write(flatten(image, "RGB"), "shown.jpg", quality=95, subsampling=0, **profile)
+                shown = self.photos.write(opaque(image), "shown.jpg", quality=95, subsampling=0)
             return {"width": image.width, "height": image.height, "shown": shown}
 
     def read_mask(self, file: Any, width: int, height: int) -> dict[str, Any]:
@@ -131,7 +130,7 @@ class Canvas:
     def extend(self, photo: Any, **sides: Any) -> dict[str, Any]:
         """A larger photo, and the part of it that is new. `sides` as in `EdgeConnectPipeline.extend`."""
         with self.gate.turn(1):
-            larger = extend(self.photos.read(_path(photo), "photo"), sides, None, self.photos.max_pixels)
+            larger = self.photos.extend(self.photos.read(_path(photo), "photo"), sides)
             path = self.photos.write_png(larger.photo, "extended")
             return {"path": path, "mask": pack(larger.mask), "left": larger.left, "top": larger.top}
 
@@ -167,9 +166,7 @@ class Canvas:
                 image.paste(painted, (left, top), Image.fromarray(hole[top:bottom, left:right]))
             stem = "".join(letter for letter in Path(str(name)).stem[:80] if letter.isalnum() or letter in " -_()")
             if kind == "jpeg" and image.mode in ("RGBA", "LA"):
-                flat = flatten(image, "RGB")
-                flat.info = dict(image.info)
-                image = flat
+                image = opaque(image)
             options = {"compress_level": 1} if kind == "png" else {}
             return {"path": self.photos.write(image, f"{stem or 'photo'}_repaired{_SUFFIXES[kind]}", **options)}
 

@@ -6,15 +6,13 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 import numpy as np
 import torch
 from PIL import Image
 
-from ..extension import extend_pictures, find_margins
-from ..pictures import read_images, write_images
 from ..pipeline import EdgeConnectPipeline
 from ..proposals import MAX_PROPOSALS
 from ..serving.jobs import Gate, check_current_job, on_gpu
@@ -26,31 +24,6 @@ from .planes import Bools, Bytes
 
 _TRIAL_SIDE = 256  # pixels of the square on which the speed is measured
 _MAX_OPEN = 4  # photos that stay open between two strokes; the least recently used goes first
-
-
-class Extended(NamedTuple):
-    """A larger photo with the old one at `left`, `top`. `mask` (`np.ndarray`): `[H,W]` bool, True where it is new."""
-
-    photo: Image.Image
-    mask: Bools
-    left: int
-    top: int
-
-
-def extend(photo: Image.Image, sides: dict[str, Any], aspect_ratio: Any, max_pixels: float) -> Extended:
-    """Add an empty margin to a photo. Arguments as in `EdgeConnectPipeline.extend`.
-
-    Raises:
-        gr.Error: the photo would be too large, or an argument is not as expected.
-    """
-    with as_refusals():
-        pictures = read_images(photo, "pil")
-        (height, width), margins = pictures[0].size, find_margins(pictures[0].size, sides, aspect_ratio)
-        left, right, top, bottom = margins
-        if (width + left + right) * (height + top + bottom) > max_pixels:
-            raise refusal(f"The extended photo would be too large: up to {max_pixels / 1e6:g} megapixels are accepted.")
-        extended, masks = extend_pictures(pictures, [margins])
-        return Extended(write_images(extended, "pil")[0], masks[0], left, top)
 
 
 @dataclass

@@ -4,12 +4,13 @@ import base64
 import logging
 import os
 from io import BytesIO
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from PIL import Image
 
-from ..pictures import read_file, read_map, to_eight_bits, write_file
+from ..extension import extend_pictures, find_margins
+from ..pictures import flatten, read_file, read_images, read_map, to_eight_bits, write_file, write_images
 from ..pictures.metadata import read_orientation
 from ..serving.files import Files
 from ..serving.refusals import GoneError, as_refusals, refusal
@@ -24,6 +25,15 @@ _FORMATS = tuple(
 )
 
 logger = logging.getLogger(__name__)
+
+
+class Extended(NamedTuple):
+    """A larger photo with the old one at `left`, `top`. `mask` (`np.ndarray`): `[H,W]` bool, True where it is new."""
+
+    photo: Image.Image
+    mask: Bools
+    left: int
+    top: int
 
 
 class Photos(Files):
@@ -63,6 +73,22 @@ class Photos(Files):
         with as_refusals():
             return np.asarray(read_map(image, name)) >= 128
 
+    def extend(self, photo: Image.Image, sides: dict[str, Any], aspect_ratio: Any = None) -> Extended:
+        """Add an empty margin to a photo. Arguments as in `EdgeConnectPipeline.extend`.
+
+        Raises:
+            gr.Error: the photo would be too large, or an argument is not as expected.
+        """
+        with as_refusals():
+            (picture,) = read_images(photo, "pil")
+            left, right, top, bottom = margins = find_margins(picture.size, sides, aspect_ratio)
+            height, width = picture.size
+            if (width + left + right) * (height + top + bottom) > self.max_pixels:
+                most = f"{self.limits.max_megapixels:g} megapixels"
+                raise refusal(f"The extended photo would be too large: up to {most} are accepted.")
+            larger, (mask,) = extend_pictures([picture], [margins])
+            return Extended(write_images(larger, "pil")[0], mask, left, top)
+
     def is_shown_alike(self, path: str) -> bool:
         """Whether browsers show a photo as `read` gives it: upright, and 8 bits a channel as they are."""
         with Image.open(path, formats=_FORMATS) as image:
@@ -88,3 +114,10 @@ class Photos(Files):
     def write_png(self, image: Image.Image, name: str) -> str:
         """`write` as NAME.png: compressed lightly, for a fifth of the time and a tenth more bytes."""
         return self.write(image, f"{name}.png", compress_level=1)
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """The picture as RGB on white, with what goes with it."""
+    flat = flatten(image, "RGB")
+    flat.info = dict(image.info)
+    return flat

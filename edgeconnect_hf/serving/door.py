@@ -44,7 +44,7 @@ class Door(gr.Blocks):
         self.admitted: dict[Job, str | None] = {}  # the page's own calls, with the visitors' public addresses
         self.parts: dict[str, Path] = {}  # of the page, by their routes
         self.preparations: list[Callable[[], None]] = []  # for threads, once it serves
-        files.app = self
+        files.served = self.temp_file_sets
 
     _queue: "_AdmittingQueue"
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 from gradio.utils import get_upload_folder
 
 from .jobs import current_job
@@ -30,7 +29,7 @@ class Files:
         self.limits = limits
         self.owners: defaultdict[str, set[str]] = defaultdict(set)  # path -> sessions that uploaded or received it
         self.lock = threading.Lock()
-        self.app: gr.Blocks | None = None  # set once it is built; it knows the files it serves
+        self.served: list[set[str]] = [set()]  # Gradio's, once there is an app: the first for uploads and results
 
     def check_inputs(self, inputs: Any, session: str | None) -> None:
         """Refuse `inputs` that name, at any depth, a file which this server neither received nor wrote.
@@ -66,8 +65,7 @@ class Files:
         job = current_job()
         if job is not None and job.session is not None:
             self.own(str(path), job.session)
-        if self.app is not None:
-            self.app.upload_file_set.add(str(path))  # deleted with Gradio's files even if the job is given up
+        self.served[0].add(str(path))  # deleted with Gradio's files even if the job is given up
         self.make_room()
         return str(path)
 
@@ -83,7 +81,7 @@ class Files:
         """Delete the oldest files until the rest take no more than `max_disk`."""
         with self.lock:
             kept = []
-            for path in {path for paths in self._sets() for path in paths}:
+            for path in set().union(*self.served):
                 try:
                     status = os.lstat(path)
                 except OSError:
@@ -100,22 +98,19 @@ class Files:
 
     def _is_served(self, path: str) -> bool:
         """Whether this server received or wrote `path`, named exactly so, and it is still a regular file."""
-        if not any(path in paths for paths in self._sets()):
+        if not any(path in paths for paths in self.served):
             return False
         try:
             return stat.S_ISREG(os.lstat(path).st_mode)
         except (OSError, ValueError):
             return False
 
-    def _sets(self) -> list[set[str]]:
-        return [] if self.app is None else self.app.temp_file_sets
-
     def _delete(self, paths: Iterable[str]) -> None:
         folder = Path(get_upload_folder())
         for path in paths:
             self.owners.pop(path, None)
-            for served in self._sets():
-                served.discard(path)
+            for paths in self.served:
+                paths.discard(path)
             if folder not in Path(path).parents:  # an example of the package
                 continue
             try:
