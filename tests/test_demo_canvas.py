@@ -2,6 +2,7 @@
 
 import base64
 import re
+import sys
 from contextvars import copy_context
 from io import BytesIO
 from pathlib import Path
@@ -271,6 +272,33 @@ def test_a_copy_of_the_result_is_opened_and_saved_under_the_photos_name(canvas, 
     assert Path(saved["path"]).name == "xrm_repaired.png"
     empty = canvas.save(photo={"path": page.path}, mask=pack(~page.mask & page.mask), patch="", name="a", kind="png")
     assert np.array_equal(pixels(empty["path"]), pixels(photo))
+
+
+def test_a_gpu_of_another_process_gets_what_can_be_pickled(
+    tiny_pipeline, gate, photos, photo, hole, tmp_path, monkeypatch
+):
+    """As on ZeroGPU hardware, whose package `spaces` pickles what goes there and what comes back."""
+    (tmp_path / "spaces.py").write_text(
+        "import functools, pickle\n"
+        "def GPU(duration):\n"
+        "    def decorate(function):\n"
+        "        @functools.wraps(function)\n"
+        "        def call(*arguments, **options):\n"
+        "            arguments, options = pickle.loads(pickle.dumps((arguments, options)))\n"
+        "            return pickle.loads(pickle.dumps(function(*arguments, **options)))\n"
+        "        return call\n"
+        "    return decorate\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    model = Model(tiny_pipeline, gate, Limits())
+    monkeypatch.delitem(sys.modules, "spaces")
+    paths = save(photo, tmp_path / "photo.png"), save(hole, tmp_path / "mask.png")
+    expected = tiny_pipeline(photo, hole)
+    assert np.array_equal(pixels(Endpoints(model, photos).inpaint(*paths)["repaired"]), pixels(expected.images[0]))
+    page = Page(Canvas({"": model}, photos, gate), paths[0], hole)
+    assert np.array_equal(page.repair(), pixels(expected.images[0]))
+    drawn = {"mask": pack(page.mask), "touched": pack(page.touched)}
+    assert len(page.canvas.propose_lines(**page.sent, **drawn)["ideas"]) == 4
 
 
 # Masks and lines

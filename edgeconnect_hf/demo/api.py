@@ -1,7 +1,7 @@
 """The endpoints for programs, as in the pipeline."""
 
 from collections.abc import Callable
-from typing import Any, TypedDict
+from typing import Any
 
 import gradio as gr
 import torch
@@ -9,6 +9,7 @@ from PIL import Image
 
 from ..edges import MAX_SIGMA
 from ..extension import SIDES
+from ..pipeline import EdgeConnectPipeline
 from ..pipeline_output import EdgeConnectPipelineOutput
 from ..proposals import MAX_PROPOSALS
 from ..selection import MODES, select_object
@@ -20,17 +21,8 @@ from .model import Model
 from .photos import Photos
 
 
-class Results(TypedDict, total=False):
-    """Paths of an endpoint's results, by the components of `add_endpoints`."""
-
-    repaired: str
-    lines: str
-    proposals: list[str]
-    selected: str
-
-
 class Endpoints:
-    """The endpoints' handlers. Their docstrings and parameters are what programs see.
+    """The endpoints' handlers. Their docstrings and parameters are what programs see; they return paths by name.
 
     Args:
         model (`Model`): runs the jobs.
@@ -39,48 +31,48 @@ class Endpoints:
     """
 
     def __init__(self, model: Model, photos: Photos, select: Callable[..., Image.Image] = select_object):
-        self.model, self.pipeline, self.photos, self.select = model, model.pipeline, photos, select
+        self.model, self.photos, self.select = model, photos, select
 
     def generate_edges(
         self, image: str, mask_image: str, sigma: float = 2.0, strategy: str = "auto", edge_hints: str | None = None
-    ) -> Results:
+    ) -> dict[str, Any]:
         """Draw the missing lines: the whole line map, for a program or a person to edit."""
         mask = self.photos.read_mask(mask_image, "mask_image")
         with self.model.turn(mask, strategy):
             photo, hints = self.photos.read(image, "image"), self._read_given(edge_hints=edge_hints)
             (lines,) = self.model.run(
-                self.model.pipeline.generate_edges, photo, mask, sigma=sigma, strategy=strategy, **hints
+                EdgeConnectPipeline.generate_edges, photo, mask, sigma=sigma, strategy=strategy, **hints
             )
         return {"lines": self.photos.write_png(lines, "lines")}
 
-    def complete(self, image: str, mask_image: str, edges: str, strategy: str = "auto") -> Results:
+    def complete(self, image: str, mask_image: str, edges: str, strategy: str = "auto") -> dict[str, Any]:
         """Paint the holes, following the lines in `edges` and the colours around the holes."""
         mask = self.photos.read_mask(mask_image, "mask_image")
         with self.model.turn(mask, strategy):
             photo, lines = self.photos.read(image, "image"), self.photos.read(edges, "edges")
-            (repaired,) = self.model.run(self.pipeline.complete, photo, mask, lines, strategy=strategy)
+            (repaired,) = self.model.run(EdgeConnectPipeline.complete, photo, mask, lines, strategy=strategy)
         return {"repaired": self.photos.write_png(repaired, "repaired")}
 
     def inpaint(
         self, image: str, mask_image: str, sigma: float = 2.0, strategy: str = "auto", edge_hints: str | None = None
-    ) -> Results:
+    ) -> dict[str, Any]:
         """Draw the missing lines, then paint between them. Returns the repaired photo and the lines."""
         mask = self.photos.read_mask(mask_image, "mask_image")
         with self.model.turn(mask, strategy, halves=2):
             photo, hints = self.photos.read(image, "image"), self._read_given(edge_hints=edge_hints)
-            output = self.model.run(self.pipeline, photo, mask, sigma=sigma, strategy=strategy, **hints)
+            output = self.model.run(EdgeConnectPipeline.__call__, photo, mask, sigma=sigma, strategy=strategy, **hints)
         return self._write(output, "repaired")
 
     def propose_lines(
         self, image: str, mask_image: str, sigma: float = 2.0, strategy: str = "auto", seed: int = 0
-    ) -> Results:
+    ) -> dict[str, Any]:
         """Draw the missing lines in four ways: whole line maps to choose from. A seed gives the same ones each time."""
         mask = self.photos.read_mask(mask_image, "mask_image")
         with self.model.turn(mask, strategy, halves=MAX_PROPOSALS):
             options = {"num_proposals": MAX_PROPOSALS, "generator": torch.Generator().manual_seed(int(seed))}
             photo = self.photos.read(image, "image")
             proposed = self.model.run(
-                self.model.pipeline.generate_edges, photo, mask, sigma=sigma, strategy=strategy, **options
+                EdgeConnectPipeline.generate_edges, photo, mask, sigma=sigma, strategy=strategy, **options
             )
         return {"proposals": [self.photos.write_png(lines, "lines") for (lines,) in proposed]}
 
@@ -92,7 +84,7 @@ class Endpoints:
         scribble: str | None = None,
         mask_image: str | None = None,
         mode: str = "replace",
-    ) -> Results:
+    ) -> dict[str, Any]:
         """The mask of an object, told by points on it, a box around it or a scribble on it; added to another mask or
         taken from it."""
         with self.model.gate.turn(1), as_refusals():
@@ -110,21 +102,23 @@ class Endpoints:
         aspect_ratio: str | None = None,
         sigma: float = 2.0,
         strategy: str = "auto",
-    ) -> Results:
+    ) -> dict[str, Any]:
         """Extend the photo outward by pixels, or to an aspect ratio as 3:2. Returns the larger photo and its lines."""
         sides = {"left": left, "right": right, "top": top, "bottom": bottom}
         with self.model.gate.turn(1):
             photo = self.photos.read(image, "image")
             larger = self.photos.extend(photo, sides, aspect_ratio or None)
         with self.model.turn(larger.mask, strategy, halves=2):
-            output = self.model.run(self.pipeline, larger.photo, larger.mask, sigma=sigma, strategy=strategy)
+            output = self.model.run(
+                EdgeConnectPipeline.__call__, larger.photo, larger.mask, sigma=sigma, strategy=strategy
+            )
         return self._write(output, "extended")
 
     def _read_given(self, **paths: str | None) -> dict[str, Image.Image]:
         """Those of some optional pictures that there are."""
         return {name: self.photos.read(path, name) for name, path in paths.items() if path is not None}
 
-    def _write(self, output: EdgeConnectPipelineOutput, name: str) -> Results:
+    def _write(self, output: EdgeConnectPipelineOutput, name: str) -> dict[str, Any]:
         return {
             "repaired": self.photos.write_png(output.images[0], name),
             "lines": self.photos.write_png(output.edges[0], "lines"),

@@ -20,7 +20,7 @@ from ..selection import select_object
 from ..serving.door import Door
 from ..serving.jobs import Gate
 from ..serving.refusals import UNEXPECTED, as_refusals, refusal
-from .model import Drawing, Model
+from .model import Drawing, Model, Opened
 from .photos import Photos, opaque
 from .planes import Bools, pack, unpack
 
@@ -99,14 +99,13 @@ class Canvas:
             drawing = _unpack_drawing(hole.shape, touched, edges, colours)
             is_draft = draft is True and chosen.pipeline.config["match_texture"]
             read = self._reader(photo, width, height)
-            with chosen.open(_path(photo), read, hole, sigma=sigma, strategy=strategy) as opened:
-                lines = chosen.run(opened.draw, drawing)
-                repaired = chosen.run(opened.complete, lines, drawing, is_draft)
+            settings = {"sigma": sigma, "strategy": strategy}
+            repaired = chosen.edit(Opened.repair, _path(photo), read, hole, drawing, is_draft, **settings)
             top, left, bottom, right = tight(hole)
-            patch = repaired.crop((left, top, right, bottom))
-            patch.info = {key: value for key, value in repaired.info.items() if key == "icc_profile"}
+            patch = repaired.photo.crop((left, top, right, bottom))
+            patch.info = {key: value for key, value in repaired.photo.info.items() if key == "icc_profile"}
             box = [left, top, right, bottom]
-            return {"edges": pack(lines), "patch": self.photos.encode(patch), "box": box, "isDraft": is_draft}
+            return {"edges": pack(repaired.lines), "patch": self.photos.encode(patch), "box": box, "isDraft": is_draft}
 
     def propose_lines(
         self,
@@ -123,8 +122,7 @@ class Canvas:
         hole, chosen = self._unpack_hole(mask, width, height), self._model(model)
         with chosen.turn(hole, strategy, halves=MAX_PROPOSALS):
             drawing, read = _unpack_drawing(hole.shape, touched), self._reader(photo, width, height)
-            with chosen.open(_path(photo), read, hole, sigma=sigma, strategy=strategy) as opened:
-                ideas = chosen.run(opened.propose, drawing)
+            ideas = chosen.edit(Opened.propose, _path(photo), read, hole, drawing, sigma=sigma, strategy=strategy)
             return {"ideas": [pack(lines) for lines in ideas]}
 
     def extend(self, photo: Any, **sides: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import gradio as gr
 import numpy as np
@@ -28,19 +28,12 @@ _MAX_OPEN = 4  # photos that stay open between two strokes; the least recently u
 
 @dataclass
 class Drawing:
-    """What a person did to a line map, and the colours they laid into the hole.
+    """What a person did to a line map, and the colours they laid into the hole."""
 
-    Args:
-        drawn (`np.ndarray`): `[H,W]` bool, True where they drew.
-        erased (`np.ndarray`): `[H,W]` bool, True where they erased.
-        kept (`np.ndarray`, *optional*): `[H,W]` uint8, 255 on a line: the hole's lines to keep. None: draw them anew.
-        colours (`np.ndarray`, *optional*): `[H,W,4]` uint8 RGBA.
-    """
-
-    drawn: Bools
-    erased: Bools
-    kept: Bytes | None = None
-    colours: Bytes | None = None
+    drawn: Bools  # [H,W], True where they drew
+    erased: Bools  # [H,W], True where they erased
+    kept: Bytes | None = None  # [H,W], 255 on a line: the hole's lines to keep; None: draw them anew
+    colours: Bytes | None = None  # [H,W,4], RGBA
 
     def hints(self, mask: Bools) -> Bytes:
         """`[H,W]` uint8: their lines in the hole, for the edge generator to continue."""
@@ -70,9 +63,11 @@ class Opened:
             self.edges, self.hints = np.asarray(self.session.generate_edges(edge_hints=hints)[0]), hints
         return drawing.over(self.edges if drawing.kept is None else np.where(self.mask, drawing.kept, self.edges))
 
-    def complete(self, edges: Bytes, drawing: Drawing, is_draft: bool) -> Image.Image:
-        """The repaired photo; a draft is without `match_texture`, which takes as long as the networks."""
-        return self.session.complete(edges, drawing.colours, False if is_draft else None)[0]
+    def repair(self, drawing: Drawing, is_draft: bool) -> "Repaired":
+        """Lines and photo; a draft is without `match_texture`, which takes as long as the networks."""
+        lines = self.draw(drawing)
+        (photo,) = self.session.complete(lines, drawing.colours, False if is_draft else None)
+        return Repaired(lines, photo)
 
     def propose(self, drawing: Drawing) -> list[Bytes]:
         """Several line maps, the same ones each time."""
@@ -81,6 +76,13 @@ class Opened:
             edge_hints=drawing.hints(self.mask), num_proposals=MAX_PROPOSALS, generator=random
         )
         return [drawing.over(np.asarray(edges)) for (edges,) in proposed]
+
+
+class Repaired(NamedTuple):
+    """A repaired photo and the lines it was painted from, `[H,W]` uint8."""
+
+    lines: Bytes
+    photo: Image.Image
 
 
 class Model:
@@ -97,7 +99,9 @@ class Model:
         self.seconds_per_pixel: float | None = None  # of one half of the pipeline, measured at the first job
         self._measuring = threading.Lock()
         self._opened: dict[str, Opened] = {}  # by the photo's path, newest last; one that is in use is taken out
+        # A GPU may be another process's: arguments and results are such that they can be pickled.
         self.run = on_gpu(self._run, limits.time_limit)
+        self._edit = on_gpu(self._edit_photo, limits.time_limit)
 
     def warm_up(self) -> None:
         """Measure the speed before the first visitor comes. A GPU that is lent for single calls is not asked for it."""
@@ -126,25 +130,21 @@ class Model:
         with self.gate.turn(seconds), as_refusals():
             yield
 
-    @contextmanager
-    def open(self, path: str, read: Callable[[], Image.Image], mask: Bools, **settings: Any) -> Iterator[Opened]:
-        """A photo and its hole, open from the last stroke where there was one. Call its methods by `run`.
+    def edit(
+        self, act: Callable[..., Any], path: str, read: Callable[[], Any], mask: Bools, *arguments: Any, **settings: Any
+    ) -> Any:
+        """What a method of `Opened` returns, for a photo that stays open from the last stroke where there was one.
 
         Args:
+            act: the method.
             path (`str`): of the photo, its name between two strokes.
             read: reads it.
             mask (`np.ndarray`): `[H,W]` bool, True in the hole.
+            arguments: of the method.
             settings: of `EdgeConnectPipeline.open`.
         """
-        # Out of reach for others; after an error it stays so, as a thread that was given up may be at work on it.
-        opened, key = self._opened.pop(path, None), tuple(settings.items())
-        if opened is None or opened.settings != key or not np.array_equal(opened.mask, mask):
-            photo = read() if opened is None else opened.photo
-            opened = Opened(photo, self.pipeline.open(photo, mask, **settings), mask, key)
-        yield opened
-        self._opened[path] = opened
-        while len(self._opened) > _MAX_OPEN:
-            self._opened.pop(next(iter(self._opened)), None)
+        photo = None if path in self._opened else read()
+        return self._edit(act, path, photo, mask, settings, arguments)
 
     def _estimate(self, mask: Bools, strategy: str) -> float:
         """Seconds that one half of the pipeline takes; proportional to the pixels it works on."""
@@ -163,15 +163,30 @@ class Model:
                 with self.gate.turn(1), as_refusals():
                     for _ in range(2):  # the first warms up
                         start = time.monotonic()
-                        self.run(self.pipeline.complete, picture, mask, picture, strategy="original")
+                        self.run(EdgeConnectPipeline.complete, picture, mask, picture, strategy="original")
                         times.append(time.monotonic() - start)
                 self.seconds_per_pixel = min(times) / mask.size
             return self.seconds_per_pixel
 
     def _run(self, act: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """What `act` returns, which uses the pipeline: where the networks are, and so that it can be ended."""
+        """What a method of the pipeline returns, or a refusal once the job must end."""
         with _stoppable(self.pipeline):
-            return act(*arguments, **options)
+            return act(self.pipeline, *arguments, **options)
+
+    def _edit_photo(
+        self, act: Callable[..., Any], path: str, photo: Any, mask: Bools, settings: dict[str, Any], arguments: Any
+    ) -> Any:
+        # Out of reach for others; after an error it stays so, as a thread that was given up may be at work on it.
+        opened, key = self._opened.pop(path, None), tuple(settings.items())
+        if opened is None or opened.settings != key or not np.array_equal(opened.mask, mask):
+            photo = opened.photo if opened is not None else photo
+            opened = Opened(photo, self.pipeline.open(photo, mask, **settings), mask, key)
+        with _stoppable(self.pipeline):
+            result = act(opened, *arguments)
+        self._opened[path] = opened
+        while len(self._opened) > _MAX_OPEN:
+            self._opened.pop(next(iter(self._opened)), None)
+        return result
 
 
 @contextmanager
