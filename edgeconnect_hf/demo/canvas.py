@@ -5,6 +5,7 @@ lines are `planes.Packed`.
 """
 
 import base64
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,6 @@ from .photos import Photos, opaque
 from .planes import Bools, pack, unpack
 
 STATIC = Path(__file__).parent / "static"
-# What the page asks in order to change its work is about the state that it is in: what it asked before is void then.
-_CHANGES = frozenset({"read_mask", "read_lines", "grow_mask", "select_object", "propose_lines", "extend"})
-_ENDS = dict.fromkeys(_CHANGES, _CHANGES | {"repair"}) | {"open_photo": {"open_photo"}, "repair": {"repair"}}
 _SUFFIXES = {"png": ".png", "jpeg": ".jpg"}
 
 
@@ -98,14 +96,15 @@ class Canvas:
         with chosen.turn(hole, strategy, halves=2):
             drawing = _unpack_drawing(hole.shape, touched, edges, colours)
             is_draft = draft is True and chosen.pipeline.config["match_texture"]
-            read = self._reader(photo, width, height)
             settings = {"sigma": sigma, "strategy": strategy}
-            repaired = chosen.edit(Opened.repair, _path(photo), read, hole, drawing, is_draft, **settings)
+            read = functools.partial(self._read, photo, width, height)
+            output = chosen.edit(Opened.repair, _path(photo), read, hole, drawing, is_draft, **settings)
+            (repaired,), (lines,) = output.images, output.edges
             top, left, bottom, right = tight(hole)
-            patch = repaired.photo.crop((left, top, right, bottom))
-            patch.info = {key: value for key, value in repaired.photo.info.items() if key == "icc_profile"}
+            patch = repaired.crop((left, top, right, bottom))
+            patch.info = {key: value for key, value in repaired.info.items() if key == "icc_profile"}
             box = [left, top, right, bottom]
-            return {"edges": pack(repaired.lines), "patch": self.photos.encode(patch), "box": box, "isDraft": is_draft}
+            return {"edges": pack(lines), "patch": self.photos.encode(patch), "box": box, "isDraft": is_draft}
 
     def propose_lines(
         self,
@@ -121,7 +120,7 @@ class Canvas:
         """Several line maps for the hole, to choose from. Parameters as in `repair`."""
         hole, chosen = self._unpack_hole(mask, width, height), self._model(model)
         with chosen.turn(hole, strategy, halves=MAX_PROPOSALS):
-            drawing, read = _unpack_drawing(hole.shape, touched), self._reader(photo, width, height)
+            drawing, read = _unpack_drawing(hole.shape, touched), functools.partial(self._read, photo, width, height)
             ideas = chosen.edit(Opened.propose, _path(photo), read, hole, drawing, sigma=sigma, strategy=strategy)
             return {"ideas": [pack(lines) for lines in ideas]}
 
@@ -176,14 +175,11 @@ class Canvas:
     def _model(self, name: Any) -> Model:
         return self.models.get(str(name)) or next(iter(self.models.values()))
 
-    def _reader(self, photo: Any, width: int, height: int) -> Callable[[], Image.Image]:
-        def read() -> Image.Image:
-            image = self.photos.read(_path(photo), "photo")
-            if image.size != (width, height):
-                raise refusal("This drawing is not of the size of the photo.")
-            return image
-
-        return read
+    def _read(self, photo: Any, width: int, height: int) -> Image.Image:
+        image = self.photos.read(_path(photo), "photo")
+        if image.size != (width, height):
+            raise refusal("This drawing is not of the size of the photo.")
+        return image
 
     def _unpack_hole(self, mask: Any, width: int, height: int) -> Bools:
         """A mask to repair."""
@@ -215,24 +211,22 @@ def _path(file: Any) -> str:
 
 def add_canvas(canvas: Canvas, door: Door, examples: Sequence[tuple[Path, Path]]) -> gr.HTML:
     """Add the component to the current `gr.Blocks`."""
-    handlers: list[Callable[..., Any]] = [
-        canvas.open_photo,
-        canvas.read_mask,
-        canvas.read_lines,
-        canvas.grow_mask,
-        canvas.select_object,
-        canvas.propose_lines,
-        canvas.extend,
-        canvas.repair,
-        canvas.save,
-    ]
+    # A change is about the state that the page is in: what the page asked before is void then.
+    changes: tuple[Callable[..., Any], ...] = (
+        *(canvas.read_mask, canvas.read_lines, canvas.grow_mask),
+        *(canvas.select_object, canvas.propose_lines, canvas.extend),
+    )
+    void = {"repair", *(change.__name__ for change in changes)}
+    functions = [door.call(change, void) for change in changes]
+    functions += [door.call(canvas.repair, {"repair"}), door.call(canvas.open_photo, {"open_photo"})]
+    functions.append(door.call(canvas.save))
     return gr.HTML(
         html_template=(STATIC / "canvas.html").read_text("utf-8"),
         js_on_load="import(`${window.gradio_config.root}/canvas/app.js`)"
         ".then(app => app.start(element, props, server, upload))",
         apply_default_css=False,
         elem_id="canvas",
-        server_functions=[door.call(handler, _ENDS.get(handler.__name__, ())) for handler in handlers],
+        server_functions=functions,
         models=list(canvas.models),
         examples=[[photo.name, mask.name] for photo, mask in examples],
         max_megapixels=door.limits.max_megapixels,

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 from ..pipeline import EdgeConnectPipeline
+from ..pipeline_output import EdgeConnectPipelineOutput
 from ..proposals import MAX_PROPOSALS
 from ..serving.jobs import Gate, check_current_job, on_gpu
 from ..serving.limits import Limits
@@ -64,11 +65,11 @@ class Opened:
             self.edges, self.hints = np.asarray(self.session.generate_edges(edge_hints=hints)[0]), hints
         return drawing.over(self.edges if drawing.kept is None else np.where(self.mask, drawing.kept, self.edges))
 
-    def repair(self, drawing: Drawing, is_draft: bool) -> "Repaired":
-        """Lines and photo; a draft is without `match_texture`, which takes as long as the networks."""
+    def repair(self, drawing: Drawing, is_draft: bool) -> EdgeConnectPipelineOutput:
+        """Photo and lines; a draft is without `match_texture`, which takes as long as the networks."""
         lines = self.draw(drawing)
-        (photo,) = self.session.complete(lines, drawing.colours, False if is_draft else None)
-        return Repaired(lines, photo)
+        images = self.session.complete(lines, drawing.colours, False if is_draft else None)
+        return EdgeConnectPipelineOutput(images, [lines])
 
     def propose(self, drawing: Drawing) -> list[Bytes]:
         """Several line maps, the same ones each time."""
@@ -79,18 +80,10 @@ class Opened:
         return [drawing.over(np.asarray(edges)) for (edges,) in proposed]
 
 
-class Repaired(NamedTuple):
-    """A repaired photo and the lines it was painted from, `[H,W]` uint8."""
-
-    lines: Bytes
-    photo: Image.Image
-
-
 class Model:
     """A pipeline behind the gate.
 
     Args:
-        pipeline (`EdgeConnectPipeline`): the pipeline.
         gate (`Gate`): admits one job at a time.
         limits (`Limits`): `max_job_seconds` and `time_limit` are used.
     """

@@ -56,8 +56,7 @@ class Photos(Files):
         """
         if not isinstance(source, str | bytes):
             raise GoneError(name)
-        limits = self.limits
-        sizes: dict[str, Any] = {"max_pixels": self.max_pixels, "max_bytes": limits.max_megabytes * 2**20}
+        sizes: dict[str, Any] = {"max_pixels": self.max_pixels, "max_bytes": self.limits.max_megabytes * 2**20}
         try:
             return to_eight_bits(read_file(source, f"The {name}", **sizes, formats=_FORMATS))
         except FileNotFoundError:
