@@ -211,14 +211,14 @@ def _path(file: Any) -> str:
 
 def add_canvas(canvas: Canvas, door: Door, examples: Sequence[tuple[Path, Path]]) -> gr.HTML:
     """Add the component to the current `gr.Blocks`."""
-    # A change is about the state that the page is in: what the page asked before is void then.
-    changes: tuple[Callable[..., Any], ...] = (
-        *(canvas.read_mask, canvas.read_lines, canvas.grow_mask),
-        *(canvas.select_object, canvas.propose_lines, canvas.extend),
+    # These ask about the state that the page is in; what was asked about an earlier one is void.
+    about_state: tuple[Callable[..., Any], ...] = (
+        *(canvas.read_mask, canvas.read_lines, canvas.grow_mask, canvas.select_object),
+        *(canvas.propose_lines, canvas.extend, canvas.repair),
     )
-    void = {"repair", *(change.__name__ for change in changes)}
-    functions = [door.call(change, void) for change in changes]
-    functions += [door.call(canvas.repair, {"repair"}), door.call(canvas.open_photo, {"open_photo"})]
+    void = {handler.__name__ for handler in about_state}
+    functions = [door.call(handler, void) for handler in about_state]
+    functions.append(door.call(canvas.open_photo, {"open_photo"}))
     functions.append(door.call(canvas.save))
     return gr.HTML(
         html_template=(STATIC / "canvas.html").read_text("utf-8"),
