@@ -3,8 +3,8 @@
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 import numpy as np
 import pytest
@@ -57,7 +57,12 @@ def proxy(url: str) -> Starlette:
         kept = {name: value for name, value in answer.headers.items() if name not in HOP_BY_HOP}
         return StreamingResponse(answer.aiter_raw(), answer.status_code, kept, background=BackgroundTask(answer.aclose))
 
-    return Starlette(routes=[Route(PREFIX + "/{path:path}", forward, methods=["GET", "POST"])])
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        async with client:
+            yield
+
+    return Starlette(lifespan=lifespan, routes=[Route(PREFIX + "/{path:path}", forward, methods=["GET", "POST"])])
 
 
 @contextmanager
