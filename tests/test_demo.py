@@ -356,6 +356,29 @@ def test_moving_the_photo_or_a_stroke_of_nothing_gives_no_repair_up(open_page, f
 
 
 @needs_chromium
+def test_what_is_asked_meanwhile_gives_no_repair_up(open_page, files, demo):
+    """Ideas, which change nothing, and what the server refuses."""
+    page = open_page()
+    open_photo(page, files / "photo.png")
+    page.evaluate(
+        """() => {
+          const { server } = document.querySelector('.ec').app, all = server.functions, refuse = async () => ({ error: 'No.' });
+          server.functions = new Proxy({}, { get: (_, name) => (name === 'grow_mask' ? refuse : all[name]) });
+        }"""
+    )
+    for name, shown, top in (("ideas", ".ec-ideas button", 150), ("grow", ".ec-error", 60)):
+        take(page, "brush")
+        with demo.gate.turn(1):  # the model is taken, so that the repair waits
+            stroke(page, (190, top), (290, top), (290, top + 20), (190, top + 20))
+            expect(page.locator(".ec-busy")).to_be_visible()
+            page.locator(f"[data-do={name}]").click()
+        expect(page.locator(shown).first).to_be_visible()
+        wait_until_settled(page)
+        assert page.evaluate("document.querySelector('.ec').app.work.state.isCurrent")
+        wait_for_status(page, "Repaired in")
+
+
+@needs_chromium
 def test_the_view_is_moved_compared_and_strokes_are_given_up(open_page, files):
     page = open_page()
     open_photo(page, files / "photo.png")

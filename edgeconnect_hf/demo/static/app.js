@@ -100,18 +100,22 @@ export class App {
   }
 
   /**
-   * Ask the server about the work. A newer question, or a change, makes this one void.
+   * Ask the server about the work. A newer question, or a change, makes this one void. A repair that this one made void
+   * is asked for again, unless this is a repair.
    *
-   * @template T @param {() => Promise<T>} question @param {(answer: T) => void} use
+   * @template T @param {() => Promise<T>} question @param {(answer: T) => void} use @param {boolean} [isRepair]
    */
-  async ask(question, use) {
+  async ask(question, use, isRepair = false) {
     this.drop();
     const { signal } = (this.asking = new AbortController());
     this.panel.showBusy(true);
     try {
       use(await question().finally(() => signal.throwIfAborted()));
     } finally {
-      if (!signal.aborted) this.panel.showBusy(false);
+      if (!signal.aborted) {
+        this.panel.showBusy(false);
+        if (!isRepair) this.settle();
+      }
     }
   }
 

@@ -29,7 +29,7 @@ export function repair(app, began = performance.now()) {
     app.refresh();
     panel.say(`Repaired in ${((performance.now() - began) / 1000).toFixed(1)} seconds${isDraft ? "; its texture follows" : ""}.`);
     if (isDraft) app.try(() => repair(app, began));
-  });
+  }, true);
 }
 
 /** @param {App} app @param {1 | -1} sign */
@@ -79,10 +79,7 @@ export function extend(app) {
   return app.ask(async () => {
     const answer = await server.askAbout("extend", photo, sides);
     return { ...answer, larger: await fetchPhoto(server, answer.path, photo.name) };
-  }, (answer) => {
-    work.extend(answer.larger, fromWire(answer.mask), answer.left, answer.top);
-    app.settle();
-  });
+  }, (answer) => work.extend(answer.larger, fromWire(answer.mask), answer.left, answer.top));
 }
 
 /**
