@@ -362,7 +362,8 @@ def test_what_is_asked_meanwhile_gives_no_repair_up(open_page, files, demo):
     open_photo(page, files / "photo.png")
     page.evaluate(
         """() => {
-          const { server } = document.querySelector('.ec').app, all = server.functions, refuse = async () => ({ error: 'No.' });
+          const { server } = document.querySelector('.ec').app, all = server.functions;
+          const refuse = async () => ({ error: 'No.' });
           server.functions = new Proxy({}, { get: (_, name) => (name === 'grow_mask' ? refuse : all[name]) });
         }"""
     )
