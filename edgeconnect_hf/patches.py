@@ -6,12 +6,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+_PATCH = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
+_VOTES = [math.exp(-(dy * dy + dx * dx) / (2 * 0.8**2)) for dy, dx in _PATCH]  # of a patch's pixels; the middle's is 1
 _CROSS = [(0, 0), (-4, 0), (4, 0), (0, -4), (0, 4)]
-_PAINTED_WEIGHT = 2.0  # of the painted colours, against those of a patch of nine pixels
-_NEAR_WEIGHT = 3.0  # of the way between two places, as a share of the picture's longer side
-_TOLERANCE = 0.2  # of the median error; with twice as much, a place counts a third as much
+_PAINTED_WEIGHT = 2.0  # of the painted colours, against those of a patch
+_NEAR_WEIGHT = 1.5  # of the way between two places, as a share of the picture's longer side
 _STEPS = (4, 2, 1)  # pixels to the neighbours whose places are tried
-_MARGIN = 4  # pixels around the frame, so that no step, patch or arm of the cross leads out of the tensors
+_MARGIN = 4  # pixels around the frame, so that no step and no arm of the cross leads out of the tensors
 _MOST_COMPARED = 2**12  # places that each pixel of a small picture is compared with
 _AT_ONCE = 2**12  # pixels whose errors are computed together: they stay in the processor's cache
 
@@ -20,8 +21,8 @@ class PatchSearch:
     """Fills the hole of a picture with pixels from elsewhere in it, better in every round (Barnes et al., 2009).
 
     A place is the number of a pixel, counted row by row in the picture with its margin, N pixels in all. It fits
-    another one by three measures: the K pixels of the patch around are alike, as the hole is filled so far; it is near;
-    and the picture blurred, there and four pixels away in each direction, is as it was painted here.
+    another one by three measures: the nine pixels around are alike, as the hole is filled so far; it is near; and the
+    picture blurred, there and four pixels away in each direction, is as it was painted here.
 
     Args:
         painted (`torch.Tensor`): `[3,H,W]` float32 in [0,1], the picture, its hole painted.
@@ -29,7 +30,6 @@ class PatchSearch:
         unknown (`torch.Tensor`): `[H,W]` bool, True where no pixel may be taken from: in the hole at least.
         blurred (`torch.Tensor`): `[3,H,W]`, `painted` without what is too fine for its painter.
         trust (`torch.Tensor`): `[H,W]` in [0,1], how much the third measure counts.
-        radius (`int`): of a patch, from its middle to its sides, at most 4; K is `(2 * radius + 1)**2`.
         random (`torch.Generator`): of the places that are tried.
 
     Attributes:
@@ -37,34 +37,24 @@ class PatchSearch:
     """
 
     def __init__(
-        self,
-        painted: Tensor,
-        hole: Tensor,
-        unknown: Tensor,
-        blurred: Tensor,
-        trust: Tensor,
-        radius: int,
-        random: torch.Generator,
+        self, painted: Tensor, hole: Tensor, unknown: Tensor, blurred: Tensor, trust: Tensor, random: torch.Generator
     ):
         self.picture, self._random = painted, random
-        reach = range(-radius, radius + 1)
-        self._patch = [(dy, dx) for dy in reach for dx in reach]
-        self._votes = [math.exp(-2 * (dy * dy + dx * dx)) for dy, dx in self._patch]  # the middle's is 1
         self._height, self._width = hole.shape
         self._row = self._width + 2 * _MARGIN  # from a pixel to the one below
         self._nowhere = self._place(torch.tensor([0]), self._width)  # `[1]`; no step from there leads to a usable place
         self._rows, self._columns = hole.nonzero(as_tuple=True)  # [P]
         self._pixels = self._place(self._rows, self._columns)  # [P]
         known = F.pad(~unknown, (_MARGIN,) * 4).flatten()  # [N]; nothing beyond the frame
-        self._usable = torch.stack([known.roll(-self._distance(*shift)) for shift in self._patch]).all(0)  # [N]
+        self._usable = torch.stack([known.roll(-self._distance(*shift)) for shift in _PATCH]).all(0)  # [N]
         self._numbers = torch.full(known.shape, len(self._pixels))  # [N], of the hole's pixels; P elsewhere
         self._numbers[self._pixels] = torch.arange(len(self._pixels))
         self._colours = _with_margin(painted)  # [N,3]
         rows, columns = self._position(torch.arange(len(known)))
         near = _NEAR_WEIGHT / max(hole.shape) * torch.stack([rows, columns], dim=1)  # [N,2]
-        self._patches = torch.cat([self._around(self._colours, self._patch), near], dim=1)  # [N,3K+2]
         self._here = near[self._pixels]  # [P,2]
-        weight = _PAINTED_WEIGHT * math.sqrt(9 / len(_CROSS))
+        self._patches = torch.cat([self._around(self._colours, _PATCH), near], dim=1)  # [N,29]
+        weight = _PAINTED_WEIGHT * math.sqrt(len(_PATCH) / len(_CROSS))
         self._painted = weight * self._around(_with_margin(blurred), _CROSS)  # [N,15]
         self._wanted_painted = self._painted.index_select(0, self._pixels)  # [P,15]
         self._trust = trust[self._rows, self._columns].square()  # [P]
@@ -149,10 +139,10 @@ class PatchSearch:
     def _fill(self, places: Tensor, errors: Tensor) -> None:
         """Colour each pixel of the hole as its own place and those of its neighbours say: the better one fits, the more
         it counts."""
-        weights = torch.exp(-errors / (_TOLERANCE * errors.median() + 1e-6)).clamp(min=1e-4)
+        weights = torch.exp(-errors / (2 * errors.median() + 1e-6)).clamp(min=1e-4)
         places, weights = torch.cat([places, self._nowhere]), torch.cat([weights, torch.zeros(1)])
         colours, total = torch.zeros(len(errors), 3), torch.zeros(len(errors), 1)
-        for (dy, dx), vote in zip(self._patch, self._votes, strict=True):
+        for (dy, dx), vote in zip(_PATCH, _VOTES, strict=True):
             voters = self._neighbours(-dy, -dx)
             votes = (vote * weights.index_select(0, voters))[:, None]
             theirs = places.index_select(0, voters) + self._distance(dy, dx)
@@ -162,10 +152,10 @@ class PatchSearch:
         self.picture[:, self._rows, self._columns] = (colours / total).T
 
     def _wanted(self) -> Tensor:
-        """`[P,3K+2]`: what the hole's pixels hold around them, and where they are."""
+        """`[P,29]`: what the hole's pixels hold around them, and where they are."""
         colours = _with_margin(self.picture)
-        patches = [colours.index_select(0, self._pixels + self._distance(*shift)) for shift in self._patch]
-        return torch.cat([*patches, self._here], dim=1)
+        around = [colours.index_select(0, self._pixels + self._distance(*shift)) for shift in _PATCH]
+        return torch.cat([*around, self._here], dim=1)
 
     def _errors(self, wanted: Tensor, places: Tensor) -> Tensor:
         """Of a place for each of the hole's pixels, `[P]`."""

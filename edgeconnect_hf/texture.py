@@ -26,12 +26,11 @@ _REACH = 16.0  # from known pixels to where the painting counts a third as much
 _DRAWN = 0.5  # of the way to known pixels that counts on a line
 # Of the copies.
 _FEWEST_HALVINGS = 2  # from the networks' scale to the smallest copy; more
-_DEEPEST = 8  # until the middle of the hole is no farther from its border
+_DEEPEST = 16  # until the middle of the hole is no farther from its border
 _MOST_PIXELS = 2**13  # and the hole is no larger,
-_SMALLEST = 16  # as long as no side becomes shorter
+_SMALLEST = 32  # as long as no side becomes shorter
 _MOST_SEARCHED = 2**20  # a larger copy takes the places of the one before as they are
 _ROUNDS = (12, 6, 2)  # for the smallest copy, those between, the photo itself
-_RADII = (1, 1, 1, 1, 2)  # of the patches, for the photo itself, half its size, …; the last for all smaller ones
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -59,8 +58,7 @@ def match_texture(painted: Floats, hole: Bools, unknown: Bools, lines: Bools, sc
     found, textured = None, planes  # places `[h,w]` in the copy before, and the hole filled from there
     for halvings, (copy, copy_hole, copy_unknown, copy_trust) in reversed(list(enumerate(copies))):
         blurred = _blur(copy, max(1.0, _DETAIL * scale / 2**halvings))
-        radius = _RADII[min(halvings, len(_RADII) - 1)]
-        search = PatchSearch(copy, copy_hole, copy_unknown, blurred, copy_trust, radius, random)
+        search = PatchSearch(copy, copy_hole, copy_unknown, blurred, copy_trust, random)
         if found is None and not search.has_sources:
             continue
         rounds = _ROUNDS[0 if found is None else 1 if halvings else 2]

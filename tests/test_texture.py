@@ -69,7 +69,7 @@ def test_of_places_that_fit_alike_the_nearest_is_taken():
     hole = torch.zeros(32, 12 * 16, dtype=torch.bool)
     hole[8:24, 48:64] = True
     random = torch.Generator().manual_seed(0)
-    search = patches.PatchSearch(photo, hole, hole, photo, torch.zeros(hole.shape), 1, random)
+    search = patches.PatchSearch(photo, hole, hole, photo, torch.zeros(hole.shape), random)
     places = search.on_map(search.improve(search.start(), is_wide=True))[hole]
     ways = places - hole.nonzero()
     assert ways[:, 0].count_nonzero() == 0

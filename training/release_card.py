@@ -56,12 +56,13 @@ was not the set's to give. Its weights, figures and samples are gone; please do 
 )
 
 _TRAINING = """\
-From scratch, by `training/train.py`, in about ten hours of one CPU core. Edge generator, 52,000 photos: with all
+From scratch, by `training/train.py`, in about twelve hours of one CPU core. Edge generator, 61,000 photos: with all
 losses, by cross-entropy, then with a discriminator (hinge, feature matching, cross-entropy 1.5) at 128x128 and 192x192;
-the last 4,000, among them plain ground, by `training/recipes/buildings-edge.yaml`.
-Completion generator, 73,000 photos: with all losses, by the absolute difference in the hole, with a discriminator at
+the last 13,000, among them plain ground, by `training/recipes/buildings-edge.yaml`.
+Completion generator, 89,000 photos: with all losses, by the absolute difference in the hole, with a discriminator at
 128x128 and 192x192; then by `training/recipes/buildings-completion.yaml`: 13,600 photos with a discriminator and, from
-mixed true and generated lines, 8,000 without one, by absolute differences and VGG19's features. Moving average."""
+mixed true and generated lines, 24,000 without one at 128x128 to 256x256, by absolute differences and VGG19's features.
+Moving average."""
 
 _EVALUATION = """\
 {report}
