@@ -66,19 +66,18 @@ Moving average."""
 
 _EVALUATION = """\
 {report}
-Forty of these holes were judged by eye, unlabelled and in random order (`training/evaluation/blind.py`, seed 11): in 26
-PatchMatch was preferred, in 7 this model, in 7 neither. Where both copy texture, this model leaves a gray haze in wide
-holes, and PatchMatch does not. Against release 1 (seed 12, without two photos that release 1 was trained on), this
-model was preferred in 24, release 1 in 13, neither in 3; there the judge was an AI model shown the sheets, not a
-person.
+Forty of these holes were judged by eye, unlabelled and in random order (`training/evaluation/blind.py`, seed 13): in 26
+PatchMatch was preferred, in 9 this model, in 5 neither. PatchMatch is crisper, and this model leaves some haze in wide
+holes. Against release 1 (seed 12, without two photos that release 1 was trained on), an earlier state of this model was
+preferred in 24, release 1 in 13, neither in 3. The judge was an AI model shown the sheets, not a person.
 
 On 20 photos of monuments, from outside the training data (`training/evaluation/monuments.csv` names them):
 
 {monuments}
 `true_edges` paints from Canny's lines of the whole image, `no_edges` from none; `telea` and `fsr_fast` are
 OpenCV's, `patchmatch` that of the package pypatchmatch. LPIPS is on AlexNet. The columns *chance* have the F1 of the
-same lines against the true ones of another photo, in the same hole. Seconds per image are of one busy CPU core (Intel
-Xeon without AMX). Computed by
+same lines against the true ones of another photo, in the same hole. Seconds per image are of one busy CPU core (AMD
+EPYC, Zen 5; FSR's of an Intel Xeon). Computed by
 
 ```
 {command}
