@@ -55,11 +55,11 @@ def click_example(page: Page, number: int) -> float:
     return time.perf_counter() - start
 
 
-def make_large_photo(file: Path, seed: int) -> tuple[float, float]:
-    """Write the first example at 12 megapixels, with grain, as a JPEG. Returns a place on its object."""
+def make_photo(file: Path, seed: int, pixels: float = 12e6) -> tuple[float, float]:
+    """Write the first example at so many pixels, with grain, as a JPEG. Returns a place on its object."""
     path = sorted(EXAMPLES.glob("*.jpg"))[0]
     with Image.open(path) as image, Image.open(path.with_name(f"{path.stem}_mask.png")) as mask:
-        scale = (12e6 / (image.width * image.height)) ** 0.5
+        scale = (pixels / (image.width * image.height)) ** 0.5
         large = np.asarray(
             image.resize((round(image.width * scale), round(image.height * scale)), Image.Resampling.LANCZOS)
         )
@@ -99,19 +99,22 @@ def drop_large_photo(page: Page, photo: Path) -> tuple[float, float]:
     return shown, checked
 
 
-def click_object(page: Page, x: float, y: float) -> tuple[float, float]:
-    """Seconds from a click on an object to the first result, and to the final one with its texture."""
-    page.locator("button[data-tool=select]").click()
+def drag(page: Page, tool: str, *points: tuple[float, float]) -> tuple[float, float]:
+    """Seconds from the end of a stroke, or a click, to the first result, and to the final one with its texture."""
+    page.locator(f"button[data-tool={tool}]").click()
     page.evaluate("document.querySelector('.ec-status').textContent = ''")
-    place = page.evaluate(
-        """([x, y]) => {
+    places = page.evaluate(
+        """(points) => {
           const {view} = document.querySelector('.ec').app, {left, top} = view.frame.getBoundingClientRect();
-          return [left + view.x + x * view.scale, top + view.y + y * view.scale];
+          return points.map(([x, y]) => [left + view.x + x * view.scale, top + view.y + y * view.scale]);
         }""",
-        [x, y],
+        points,
     )
+    page.mouse.move(*places[0])
+    page.mouse.down()
+    page.mouse.move(*places[-1], steps=10)
     start = time.perf_counter()
-    page.mouse.click(*place)
+    page.mouse.up()
     page.wait_for_function("document.querySelector('.ec-status').textContent.startsWith('Repaired in')")
     first = time.perf_counter() - start
     wait_for_result(page)
@@ -124,12 +127,28 @@ def measure_large_photo(browser: Browser, url: str) -> None:
         print("| --- | --- | --- | --- | --- | --- |")
         for number in range(1, 6):
             photo = Path(folder) / f"{number}.jpg"  # each is new to the server
-            x, y = make_large_photo(photo, seed=number)
+            x, y = make_photo(photo, seed=number)
             page = open_page(browser, url)
-            times = (*drop_large_photo(page, photo), *click_object(page, x, y))
+            times = (*drop_large_photo(page, photo), *drag(page, "select", (x, y)))
             page.close()
             row = " | ".join(f"{seconds:.2f} s" for seconds in times)
             print(f"| {number}, {photo.stat().st_size / 2**20:.1f} MB | {row} | {psutil.getloadavg()[0]:.1f} |")
+    print()
+
+
+def measure_strokes(browser: Browser, url: str) -> None:
+    """A hole of 200x200 in a photo of 1280x720, then a straight line in it."""
+    with tempfile.TemporaryDirectory() as folder:
+        print("| 1280x720 | from a stroke to the first result | to the final one | load |\n| --- | --- | --- | --- |")
+        for number in range(1, 6):
+            photo = Path(folder) / f"{number}.jpg"
+            make_photo(photo, seed=number, pixels=1280 * 720)
+            page = open_page(browser, url)
+            drop_large_photo(page, photo)
+            for tool, points in {"rectangle": ((500, 250), (700, 450)), "line": ((520, 350), (680, 350))}.items():
+                first, final = drag(page, tool, *points)
+                print(f"| {tool} {number} | {first:.2f} s | {final:.2f} s | {psutil.getloadavg()[0]:.1f} |")
+            page.close()
     print()
 
 
@@ -190,6 +209,7 @@ def main() -> None:
             if wants_images:
                 take_images(open_page(browser, url), args.screenshot, args.animation)
                 return
+            measure_strokes(browser, url)
             measure_large_photo(browser, url)
             if args.large:
                 return
