@@ -6,11 +6,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from .bands import blur, detail, energy
+
 _PATCH = [(dy, dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1)]
 _VOTES = [math.exp(-(dy * dy + dx * dx) / (2 * 0.8**2)) for dy, dx in _PATCH]  # of a patch's pixels; the middle's is 1
 _CROSS = [(0, 0), (-4, 0), (4, 0), (0, -4), (0, 4)]
 _PAINTED_WEIGHT = 2.0  # of the painted colours, against those of a patch
 _NEAR_WEIGHT = 1.5  # of the way between two places, as a share of the picture's longer side
+_AROUND = 2.0  # pixels: within about so many, detail is compared
+_MOST_GAIN = 3.0
+_EPSILON = 1e-7  # of energy: a tenth of what rounding to 8 bits makes
 _STEPS = (4, 2, 1)  # pixels to the neighbours whose places are tried
 _MARGIN = 4  # pixels around the frame, so that no step and no arm of the cross leads out of the tensors
 _MOST_COMPARED = 2**12  # places that each pixel of a small picture is compared with
@@ -50,6 +55,7 @@ class PatchSearch:
         self._numbers = torch.full(known.shape, len(self._pixels))  # [N], of the hole's pixels; P elsewhere
         self._numbers[self._pixels] = torch.arange(len(self._pixels))
         self._colours = _with_margin(painted)  # [N,3]
+        self._energy = _with_margin(energy(detail(painted)))  # [N,1]
         rows, columns = self._position(torch.arange(len(known)))
         near = _NEAR_WEIGHT / max(hole.shape) * torch.stack([rows, columns], dim=1)  # [N,2]
         self._here = near[self._pixels]  # [P,2]
@@ -138,18 +144,28 @@ class PatchSearch:
 
     def _fill(self, places: Tensor, errors: Tensor) -> None:
         """Colour each pixel of the hole as its own place and those of its neighbours say: the better one fits, the more
-        it counts."""
+        it counts. The mean of several has less detail than each of them, and the next round would look for places as
+        smooth; so it gets as much detail as they have."""
         weights = torch.exp(-errors / (2 * errors.median() + 1e-6)).clamp(min=1e-4)
         places, weights = torch.cat([places, self._nowhere]), torch.cat([weights, torch.zeros(1)])
-        colours, total = torch.zeros(len(errors), 3), torch.zeros(len(errors), 1)
+        colours, wanted, total = (torch.zeros(len(errors), channels) for channels in (3, 1, 1))
         for (dy, dx), vote in zip(_PATCH, _VOTES, strict=True):
             voters = self._neighbours(-dy, -dx)
             votes = (vote * weights.index_select(0, voters))[:, None]
             theirs = places.index_select(0, voters) + self._distance(dy, dx)
             colours += votes * self._colours.index_select(0, theirs)
+            wanted += votes * self._energy.index_select(0, theirs)
             total += votes
-        self.picture = self.picture.clone()
-        self.picture[:, self._rows, self._columns] = (colours / total).T
+        inside = slice(None), self._rows, self._columns
+        picture = self.picture.clone()
+        picture[inside] = (colours / total).T
+        fine = detail(picture)
+        given = energy(fine)
+        had = blur(given, _AROUND)
+        given[inside] = (wanted / total).T
+        gain = ((blur(given, _AROUND) + _EPSILON) / (had + _EPSILON)).sqrt().clamp(1, _MOST_GAIN)
+        picture[inside] = (picture + (gain - 1) * fine)[inside].clamp(0, 1)
+        self.picture = picture
 
     def _wanted(self) -> Tensor:
         """`[P,29]`: what the hole's pixels hold around them, and where they are."""

@@ -27,7 +27,7 @@ ORDER = (
         "tiles",
     ),
     *("loading", "selection", "hints", "extension", "pictures", "segmenting", "regions"),
-    *("texture", "patches", "holes", "colours", "edges", "models", "digests", "serving"),
+    *("texture", "patches", "bands", "holes", "colours", "edges", "models", "digests", "serving"),
 )
 
 

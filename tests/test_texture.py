@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from edgeconnect_hf import EdgeConnectPipeline, patches, session
+from edgeconnect_hf import EdgeConnectPipeline, bands, patches, session
 from edgeconnect_hf.texture import match_texture
 
 NOWHERE = np.zeros((128, 128), bool)
@@ -47,6 +47,34 @@ def test_a_reduced_window_gets_the_photos_detail(hole):
     detail = match_texture(painted, hole, hole, NOWHERE, scale=4.0)[hole].std()
     assert painted[hole].std() < 0.1 * photo[hole].std()
     assert 0.8 * photo[hole].std() < detail < 1.2 * photo[hole].std()
+
+
+def test_the_hole_has_as_much_detail_as_the_photo(hole, monkeypatch):
+    """On noise, which has no place that fits well: the mean of votes loses a tenth, which is given back."""
+
+    def share_of_detail() -> float:
+        shares = []
+        for seed in range(4):
+            photo = np.random.default_rng(seed).normal(0.5, 0.1, (128, 128, 1)).repeat(3, 2).astype(np.float32)
+            result = match_texture(painted_smoothly(photo, hole, 3), hole, hole, NOWHERE)
+            fine, true = (bands.detail(torch.from_numpy(each).permute(2, 0, 1))[:, hole] for each in (result, photo))
+            shares.append(float(fine.std() / true.std()))  # of 1,600 pixels: within 2 % by chance
+        return float(np.mean(shares))
+
+    assert 0.95 < share_of_detail() < 1.05
+    monkeypatch.setattr(patches, "_MOST_GAIN", 1)
+    assert share_of_detail() < 0.92
+
+
+def test_what_was_enlarged_is_sharpened_without_a_halo():
+    """A soft step between two plain halves, painted along a line: nowhere beyond the two."""
+    step = 1 / (1 + np.exp(-np.arange(-64, 64)))
+    painted = np.broadcast_to(0.3 + 0.4 * step[None, :, None], (128, 128, 3)).astype(np.float32)
+    hole, lines = NOWHERE.copy(), NOWHERE.copy()
+    hole[32:96, 32:96], lines[32:96, 63:65] = True, True
+    row = match_texture(painted, hole, hole, lines, scale=1.5)[64, :, 0]
+    assert np.diff(row).max() > 1.1 * np.diff(painted[64, :, 0]).max()
+    assert painted.min() - 1e-6 <= row.min() <= row.max() <= painted.max() + 1e-6  # but for rounding
 
 
 def test_a_line_that_the_photo_has_no_example_of_stays(hole):
