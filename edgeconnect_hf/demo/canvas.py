@@ -124,10 +124,10 @@ class Canvas:
             ideas = chosen.edit(Opened.propose, _path(photo), read, hole, drawing, sigma=sigma, strategy=strategy)
             return {"ideas": [pack(lines) for lines in ideas]}
 
-    def extend(self, photo: Any, **sides: Any) -> dict[str, Any]:
-        """A larger photo, and the part of it that is new. `sides` as in `EdgeConnectPipeline.extend`."""
+    def extend(self, photo: Any, aspect_ratio: Any = None, **sides: Any) -> dict[str, Any]:
+        """A larger photo, and the part of it that is new. Arguments as in `EdgeConnectPipeline.extend`."""
         with self.gate.turn(1):
-            larger = self.photos.extend(self.photos.read(_path(photo), "photo"), sides)
+            larger = self.photos.extend(self.photos.read(_path(photo), "photo"), sides, aspect_ratio)
             path = self.photos.write_png(larger.photo, "extended")
             return {"path": path, "mask": pack(larger.mask), "left": larger.left, "top": larger.top}
 

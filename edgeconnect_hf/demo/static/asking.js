@@ -1,7 +1,7 @@
 /** What the server does to the work: it repairs, grows the hole, selects objects, proposes lines, extends the photo. */
 
 import { fetchPhoto, writeResult } from "./files.js";
-import { fromWire, pack, toWire } from "./planes.js";
+import { fromWire, isEmpty, pack, toWire } from "./planes.js";
 import { Refusal } from "./server.js";
 import { capsule, clamp, fill } from "./shapes.js";
 import { freshState, patchUrl } from "./work.js";
@@ -74,25 +74,14 @@ export function propose(app) {
 
 /** @param {App} app */
 export function extend(app) {
-  const { server, work } = app, { photo } = work.state, sides = margins(photo, app.panel.settings);
-  if (Object.values(sides).every((pixels) => pixels === 0)) throw new Refusal("The photo would not grow. Choose another shape, or say by how many pixels.");
+  const { server, work } = app, { photo } = work.state, { ratio, left, right, top, bottom } = app.panel.settings;
+  const unchanged = new Refusal("The photo would not grow. Choose another shape, or say by how many pixels.");
+  if (!ratio && !(left + right + top + bottom)) throw unchanged;
   return app.ask(async () => {
-    const answer = await server.askAbout("extend", photo, sides);
+    const answer = await server.askAbout("extend", photo, ratio ? { aspect_ratio: ratio } : { left, right, top, bottom });
+    if (isEmpty(fromWire(answer.mask))) throw unchanged;
     return { ...answer, larger: await fetchPhoto(server, answer.path, photo.name) };
   }, (answer) => work.extend(answer.larger, fromWire(answer.mask), answer.left, answer.top));
-}
-
-/**
- * By how many pixels a photo grows at its sides: given, or for a ratio of width to height, as `extension.py` has it.
- *
- * @param {{width: number, height: number}} photo @param {Record<string, any>} settings
- */
-export function margins({ width, height }, { ratio, left, right, top, bottom }) {
-  if (ratio === "") return { left, right, top, bottom };
-  const [wide, high] = ratio.split(":").map(Number);
-  const rounded = (/** @type {number} */ value) => (value % 1 === 0.5 ? 2 * Math.round(value / 2) : Math.round(value)); // as Python's
-  const across = Math.max(0, rounded(height * (wide / high)) - width), down = Math.max(0, rounded(width / (wide / high)) - height);
-  return { left: across >> 1, right: across - (across >> 1), top: down >> 1, bottom: down - (down >> 1) };
 }
 
 /** The result becomes the photo, with no hole in it. @param {App} app */
