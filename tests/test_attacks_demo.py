@@ -2,6 +2,7 @@
 
 import base64
 import inspect
+import itertools
 import json
 import os
 import re
@@ -463,6 +464,19 @@ def test_a_newer_stroke_ends_the_older(server, photo, hole):
     assert not server.demo.admitted
 
 
+def test_a_stroke_that_is_late_does_not_end_a_newer_one(server, photo, hole):
+    """A photo that was uploaded first, say: the older question arrives last."""
+    own = opened(server, photo, "overtaken")
+    data = drawing(photo, hole, own)
+    with ThreadPoolExecutor(1) as pool:
+        with server.demo.gate.turn(1):  # the model is taken
+            newer = pool.submit(server.ask, "repair", {**data, "number": 2}, "overtaken")
+            wait_until(lambda: server.demo.admitted)
+            assert server.ask("repair", {**data, "number": 1}, "overtaken") == {"replaced": True}
+        assert "patch" in newer.result()
+    assert not server.demo.admitted
+
+
 def test_what_is_asked_about_a_state_ends_what_was_asked_before(server, photo, hole):
     """Two quick clicks on Shrink during a repair are not three jobs, of which the last is refused."""
     own = opened(server, photo, "quick")
@@ -478,11 +492,13 @@ def test_what_is_asked_about_a_state_ends_what_was_asked_before(server, photo, h
         "read_lines": {"file": own, "width": 96, "height": 72},
     }
     assert "error" not in server.ask("repair", data, "quick")
+    numbers = itertools.count(1)
     with ThreadPoolExecutor(2 * len(asked)) as pool:
 
         def ask(function: str):
-            answer = pool.submit(server.ask, function, asked[function], "quick")
-            wait_until(lambda: any(job.name == function for job in server.demo.admitted) or answer.done())
+            number = next(numbers)
+            answer = pool.submit(server.ask, function, {**asked[function], "number": number}, "quick")
+            wait_until(lambda: any(job.number == number for job in server.demo.admitted) or answer.done())
             return answer
 
         for change in asked:

@@ -107,16 +107,21 @@ class Door(gr.Blocks):
             handler: is called with the page's arguments by name and returns what the page gets; a refusal becomes
                 `{"error": message}`.
             ends: names of handlers. The session's earlier calls of these end, and are answered `{"replaced": True}`.
+                The page numbers its calls, so that one that was held up on its way does not end a newer one.
         """
 
         async def call(data: Any, request: gr.Request) -> dict[str, Any]:
             session, since = str((await _body(request)).get("session_hash")), time.monotonic()
             has_left = functools.partial(self.listeners.have_left, {session}, since)
             job = Job(self.limits.time_limit, session, has_left, handler.__name__)
-            for older in [each for each in self.admitted if each.session == session and each.name in ends]:
-                older.end = _ReplacedError()
-                del self.admitted[older]
             try:
+                job.number = int(data.pop("number", 0))
+                rivals = [each for each in self.admitted if each.session == session and each.name in ends]
+                if any(each.number > job.number for each in rivals):
+                    raise _ReplacedError
+                for older in rivals:
+                    older.end = _ReplacedError()
+                    del self.admitted[older]
                 self.files.check_inputs(data, session)
                 address = _public_address(request)
                 if reason := self._queue.reason_against(session, address):

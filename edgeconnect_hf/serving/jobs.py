@@ -38,12 +38,14 @@ class Job:
         session (`str`, *optional*): the visitor's session.
         is_abandoned: tells whether the visitor has left.
         name (`str`): the handler's.
+        number (`int`): the visitor's, which grows from call to call.
     """
 
     time_limit: float
     session: str | None = None
     is_abandoned: Callable[[], bool] = lambda: False
     name: str = ""
+    number: int = 0
     is_waiting: bool = field(default=False, init=False)
     end: BaseException | None = field(default=None, init=False)  # raised at the next check
 

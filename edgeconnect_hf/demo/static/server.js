@@ -17,11 +17,12 @@ export class Server {
     this.functions = functions;
     this.uploadFile = upload;
     this.megabytes = megabytes;
+    this.asked = 0; // numbers the questions, as one may overtake another on its way
   }
 
   /** @param {string} name @param {object} data @returns {Promise<any>} */
-  async ask(name, data) {
-    const answer = await this.functions[name](data);
+  async ask(name, data, number = ++this.asked) {
+    const answer = await this.functions[name]({ ...data, number });
     if (!answer) throw new Refusal(UNREACHABLE);
     if (answer.replaced) throw new DOMException("A newer question has taken its place.", "AbortError");
     if (answer.error) throw Object.assign(new Refusal(answer.error), { isGone: answer.isGone });
@@ -30,7 +31,8 @@ export class Server {
 
   /** As `ask`, about a photo, which is sent first if the server does not have it. @param {string} name @param {Photo} photo @param {object} data */
   async askAbout(name, photo, data) {
-    const ask = async () => this.ask(name, { photo: { path: (photo.path ??= await this.upload(photo.blob, photo.name)) }, ...data });
+    const number = ++this.asked;
+    const ask = async () => this.ask(name, { photo: { path: (photo.path ??= await this.upload(photo.blob, photo.name)) }, ...data }, number);
     return ask().catch((error) => {
       if (!error.isGone) throw error;
       photo.path = null;
