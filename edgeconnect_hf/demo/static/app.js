@@ -23,7 +23,7 @@ export class App {
     this.work = new Work();
     this.panel = new Panel(root);
     this.layers = new Layers(root, this.work);
-    this.view = new View(root);
+    this.view = new View(root, (scale) => this.layers.zoomed(scale));
     this.pointer = new Pointer(this);
     this.keys = new Keys(this);
     this.acts = actsOf(this);

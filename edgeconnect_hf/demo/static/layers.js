@@ -25,6 +25,15 @@ export class Layers {
     /** @type {Box[]} what is to be drawn with the next frame */
     this.waiting = [];
     this.step = 1; // pixels of the photo to one of the layer, across and down
+    this.rim = 1; // pixels of the photo that the hole's rim is wide
+  }
+
+  /** The rim is seen at any zoom. @param {number} scale pixels of the screen to one of the photo */
+  zoomed(scale) {
+    const rim = Math.max(1, 2 ** Math.round(Math.log2(1 / scale)));
+    if (rim === this.rim) return;
+    this.rim = rim;
+    if (this.work.photo) this.show();
   }
 
   /** Show the present state. */
@@ -53,17 +62,18 @@ export class Layers {
 
   /** @param {Box} box */
   #paint({ left, top, right, bottom }) {
-    const { step, canvas } = this, colourAt = this.#colouring();
+    const { step, canvas } = this, colourAt = this.#colouring(), reach = Math.ceil(this.rim / step);
     const box = {
-      left: clamp(Math.floor(left / step) - 1, 0, canvas.width), top: clamp(Math.floor(top / step) - 1, 0, canvas.height),
-      right: clamp(Math.ceil(right / step) + 1, 0, canvas.width), bottom: clamp(Math.ceil(bottom / step) + 1, 0, canvas.height),
+      left: clamp(Math.floor(left / step) - reach, 0, canvas.width), top: clamp(Math.floor(top / step) - reach, 0, canvas.height),
+      right: clamp(Math.ceil(right / step) + reach, 0, canvas.width), bottom: clamp(Math.ceil(bottom / step) + reach, 0, canvas.height),
     };
     if (box.left < box.right && box.top < box.bottom) this.context.putImageData(render(box, (x, y) => colourAt(x * step, y * step)), box.left, box.top);
   }
 
   /** @returns {(left: number, top: number) => number} the colour of a pixel of the layer */
   #colouring() {
-    const { mask, edges, touched, colours, covered, changed, state } = this.work, { step, shows } = this, { width, height } = state.photo;
+    const { mask, edges, touched, colours, covered, changed, state } = this.work, { step, shows, rim } = this, { width, height } = state.photo;
+    const isHole = (/** @type {number} */ x, /** @type {number} */ y) => x >= 0 && y >= 0 && x < width && y < height && mask[y * width + x] > 0;
     const hasStrokes = colours && (!state.isCurrent || changed.has("colours")); // the result has taken up older ones
     return (left, top) => {
       const right = Math.min(width, left + step), bottom = Math.min(height, top + step);
@@ -80,8 +90,7 @@ export class Layers {
       if (!hole || !shows.hole) return 0;
       if (stroke) return stroke;
       if (!covered[top * width + left]) return HOLE;
-      const isInside = left && top && right < width && bottom < height && mask[top * width + left - 1] && mask[top * width + right] &&
-        mask[(top - 1) * width + left] && mask[bottom * width + left];
+      const isInside = isHole(left - rim, top) && isHole(right - 1 + rim, top) && isHole(left, top - rim) && isHole(left, bottom - 1 + rim);
       return isInside ? 0 : RIM;
     };
   }
