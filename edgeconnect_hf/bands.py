@@ -1,17 +1,20 @@
 """What is fine in a picture and what is coarse: blurred, sharpened, and how much detail there is."""
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+_NEIGHBOURS = np.ones((3, 3), np.uint8)  # and the pixel itself
 
 
 def blur(planes: Tensor, sigma: float) -> Tensor:
     """`[C,H,W]`, blurred by a Gaussian."""
-    picture = np.ascontiguousarray(planes.permute(1, 2, 0).numpy())
-    blurred = cv2.GaussianBlur(picture, (0, 0), sigma, borderType=cv2.BORDER_REFLECT)
-    return torch.from_numpy(blurred.reshape(picture.shape)).permute(2, 0, 1)
+    return _by(partial(cv2.GaussianBlur, ksize=(0, 0), sigmaX=sigma, borderType=cv2.BORDER_REFLECT), planes)
 
 
 def detail(planes: Tensor) -> Tensor:
@@ -27,5 +30,11 @@ def energy(planes: Tensor) -> Tensor:
 def sharpened(planes: Tensor, amount: Tensor) -> Tensor:
     """`[C,H,W]` with so many times its detail more, `[H,W]`: within the values around each pixel, so that no edge gets
     a halo."""
-    lowest, highest = (sign * F.max_pool2d(sign * planes[None], 3, 1, 1)[0] for sign in (-1, 1))
+    lowest, highest = (_by(partial(filtered, kernel=_NEIGHBOURS), planes) for filtered in (cv2.erode, cv2.dilate))
     return (planes + amount * detail(planes)).clamp(lowest, highest)
+
+
+def _by(filtered: Callable[..., Any], planes: Tensor) -> Tensor:
+    """A filter of OpenCV, of `[C,H,W]`."""
+    picture = np.ascontiguousarray(planes.permute(1, 2, 0).numpy())
+    return torch.from_numpy(filtered(picture).reshape(picture.shape)).permute(2, 0, 1)
