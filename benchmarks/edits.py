@@ -67,26 +67,30 @@ def stopwatch(pipe: EdgeConnectPipeline) -> Iterator[Seconds]:
     seconds["the rest"] = seconds["total"] - sum(seconds[step] for step in STEPS)
 
 
-def edit(pipe: EdgeConnectPipeline, photo: Image.Image, mask: Image.Image) -> list[Seconds]:
-    """CPU seconds by step of each of the `CALLS`."""
+def edit(
+    pipe: EdgeConnectPipeline, photo: Image.Image, mask: Image.Image, match_texture: bool | None = None
+) -> list[Seconds]:
+    """CPU seconds by step of each of the `CALLS`; `match_texture` as in `EditSession.complete`."""
     with stopwatch(pipe) as first:
         edits = pipe.open(photo, mask)
-        edits.complete()
+        edits.complete(match_texture=match_texture)
     top, left, bottom, right = edits.windows[0][0].hole
     lines = np.array(edits.edges[0])
     lines[top:bottom, (left + right) // 2] ^= 255
     with stopwatch(pipe) as line:
-        edits.complete(lines)
+        edits.complete(lines, match_texture=match_texture)
     colours = np.zeros((*lines.shape, 4), np.uint8)
     colours[top:bottom, left:right] = 200, 80, 60, 255
     with stopwatch(pipe) as colour:
-        edits.complete(lines, colour_hints=colours)
+        edits.complete(lines, colours, match_texture)
     return [first, line, colour]
 
 
-def tables(pipe: EdgeConnectPipeline, photo: Image.Image, mask: Image.Image, repeats: int) -> tuple[list[Row], ...]:
+def tables(
+    pipe: EdgeConnectPipeline, photo: Image.Image, mask: Image.Image, repeats: int, match_texture: bool | None = None
+) -> tuple[list[Row], ...]:
     """Times and shares, of as many sessions after one that is not counted."""
-    turns = [edit(pipe, photo, mask) for _ in range(repeats + 1)][1:]
+    turns = [edit(pipe, photo, mask, match_texture) for _ in range(repeats + 1)][1:]
     times: list[Row] = []
     shares: list[Row] = []
     firsts = [turn[0]["total"] for turn in turns]
@@ -122,6 +126,7 @@ def main() -> None:
         published[f"{name}; median of {args.repeats}"], published[f"{name}: shares"] = tables(
             pipe, photo, mask, args.repeats
         )
+        published[f"{name}, without texture"], _ = tables(pipe, photo, mask, args.repeats, match_texture=False)
     publish("edits", published)
 
 

@@ -15,6 +15,7 @@ _PAINTED_WEIGHT = 2.0  # of the painted colours, against those of a patch
 _NEAR_WEIGHT = 1.5  # of the way between two places, as a share of the picture's longer side
 _AROUND = 2.0  # pixels: within about so many, detail is compared
 _MOST_GAIN = 3.0
+_BLUR_REACH = 12  # pixels that both blurs look at, one after the other
 _EPSILON = 1e-7  # of energy: a tenth of what rounding to 8 bits makes
 _STEPS = (4, 2, 1)  # pixels to the neighbours whose places are tried
 _MARGIN = 4  # pixels around the frame, so that no step and no arm of the cross leads out of the tensors
@@ -50,6 +51,10 @@ class PatchSearch:
         self._nowhere = self._place(torch.tensor([0]), self._width)  # `[1]`; no step from there leads to a usable place
         self._rows, self._columns = hole.nonzero(as_tuple=True)  # [P]
         self._pixels = self._place(self._rows, self._columns)  # [P]
+        top, left = (max(0, int(places.min()) - _BLUR_REACH) for places in (self._rows, self._columns))
+        bottom, right = (int(places.max()) + _BLUR_REACH + 1 for places in (self._rows, self._columns))
+        self._part = slice(None), slice(top, bottom), slice(left, right)  # of the picture, the hole and around it
+        self._hole_in_part = slice(None), self._rows - top, self._columns - left
         known = F.pad(~unknown, (_MARGIN,) * 4).flatten()  # [N]; nothing beyond the frame
         self._usable = torch.stack([known.roll(-self._distance(*shift)) for shift in _PATCH]).all(0)  # [N]
         self._numbers = torch.full(known.shape, len(self._pixels))  # [N], of the hole's pixels; P elsewhere
@@ -156,16 +161,15 @@ class PatchSearch:
             colours += votes * self._colours.index_select(0, theirs)
             wanted += votes * self._energy.index_select(0, theirs)
             total += votes
-        inside = slice(None), self._rows, self._columns
-        picture = self.picture.clone()
-        picture[inside] = (colours / total).T
-        fine = detail(picture)
+        self.picture = self.picture.clone()
+        part, inside = self.picture[self._part], self._hole_in_part  # it shares the picture's memory
+        part[inside] = (colours / total).T
+        fine = detail(part)
         given = energy(fine)
         had = blur(given, _AROUND)
         given[inside] = (wanted / total).T
         gain = ((blur(given, _AROUND) + _EPSILON) / (had + _EPSILON)).sqrt().clamp(1, _MOST_GAIN)
-        picture[inside] = (picture + (gain - 1) * fine)[inside].clamp(0, 1)
-        self.picture = picture
+        part[inside] = (part + (gain - 1) * fine)[inside].clamp(0, 1)
 
     def _wanted(self) -> Tensor:
         """`[P,29]`: what the hole's pixels hold around them, and where they are."""
