@@ -4,9 +4,9 @@ A briefly trained completion network knows what belongs where, near known pixels
 window there. But it paints smoothly, and a window that is worked on smaller than it is has no detail to give. The photo
 around the hole has. For each pixel of the hole a place is looked for, not far away, that fits what is painted there and
 what was found for its neighbours, on a small copy first, then on larger ones. Detail comes from these places. What is
-coarser stays as painted near known pixels; farther in it comes from these places too. A window that was worked on
-smaller than it is gets sharpened a little, lines most. (Not in the paper. Filling a hole so that it agrees with itself,
-from small to large: Wexler et al., 2007.)
+coarser stays as painted near known pixels; farther in it comes from these places too. On plain ground away from lines,
+colours are those around the hole. A window that was worked on smaller than it is gets sharpened a little, lines most.
+(Not in the paper. Filling a hole so that it agrees with itself, from small to large: Wexler et al., 2007.)
 """
 
 import math
@@ -19,13 +19,16 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .bands import blur, sharpened
+from .bands import blur, energy, sharpened
+from .colours import spread
 from .patches import PatchSearch
 
 # Pixels as the networks see them.
 _DETAIL = 3.0  # what a Gaussian of this sigma takes away is detail
 _REACH = 16.0  # from known pixels to where the painting counts a third as much
 _DRAWN = 0.5  # of the way to known pixels that counts on a line
+_PLAIN = 0.04  # the contrast at which ground counts a third as plain
+_OFF_LINES = 8.0  # from a line to where ground counts two thirds as such
 _SHARPER, _SHARPER_LINES = 0.3, 3.0  # times its detail more, and where lines are as painted; if it was enlarged
 # Of the copies.
 _FEWEST_HALVINGS = 2  # from the networks' scale to the smallest copy; more
@@ -56,6 +59,9 @@ def match_texture(painted: Floats, hole: Bools, unknown: Bools, lines: Bools, sc
     from_lines = _DRAWN * inside + _distance(hole & ~lines)
     trust = torch.from_numpy(np.exp(-np.minimum(inside, from_lines) / (_REACH * scale)))  # [H,W]
     planes = torch.from_numpy(painted).permute(2, 0, 1)  # [3,H,W]
+    even, plain = _even_ground(planes, torch.from_numpy(unknown), scale)
+    plain *= torch.from_numpy(1 - np.exp(-_distance(~lines) / (_OFF_LINES * scale)))  # [H,W]
+    planes = torch.lerp(planes, even, plain)
     copies = _copies(planes, torch.from_numpy(hole), torch.from_numpy(unknown), trust, round(math.log2(scale)))
     random = torch.Generator().manual_seed(0)
     found, textured = None, planes  # places `[h,w]` in the copy before, and the hole filled from there
@@ -71,7 +77,7 @@ def match_texture(painted: Floats, hole: Bools, unknown: Bools, lines: Bools, sc
         found, textured = search.on_map(places), search.picture
     if found is None:
         return painted
-    textured = textured + trust * blur(planes - textured, _DETAIL * scale)
+    textured = textured + torch.maximum(trust, plain) * blur(planes - textured, _DETAIL * scale)
     along = torch.from_numpy(np.exp(-_distance(~lines) / (_DETAIL * scale)))  # [H,W]
     painted_contrast = _contrast(planes, scale)
     share = along * painted_contrast / (painted_contrast + _contrast(textured, scale))
@@ -79,6 +85,18 @@ def match_texture(painted: Floats, hole: Bools, unknown: Bools, lines: Bools, sc
     if scale > 1:
         merged = sharpened(merged, _SHARPER + _SHARPER_LINES * share)
     return cast(Floats, np.where(hole[..., None], merged.clamp(0, 1).permute(1, 2, 0).numpy(), painted))
+
+
+def _even_ground(planes: Tensor, unknown: Tensor, scale: float) -> tuple[Tensor, Tensor]:
+    """The colours around the hole, spread into it `[3,H,W]`, and how plain the ground is there, `[H,W]` in [0,1]; 0
+    where the photo is known. A wide hole in a wall is painted too gray, and what is found for gray is no wall."""
+    known = (~unknown).float()[None]
+    sigma = _DETAIL / 2 * scale
+    near = blur(known, sigma).clamp(min=1e-3)
+    mean = blur(planes * known, sigma) / near
+    contrast = blur(energy(planes - mean) * known, sigma) / near  # [1,H,W]
+    spread_in = spread((torch.cat([planes, contrast]) * known)[None], known[None])[0]
+    return spread_in[:3], unknown * torch.exp(-spread_in[3] / _PLAIN**2)
 
 
 def _copies(

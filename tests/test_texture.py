@@ -66,6 +66,16 @@ def test_the_hole_has_as_much_detail_as_the_photo(hole, monkeypatch):
     assert share_of_detail() < 0.92
 
 
+def test_on_plain_ground_away_from_lines_colours_are_those_around_the_hole(hole):
+    """A wall with a little noise, its hole painted darker than any of it."""
+    wall = np.random.default_rng(0).normal(0.6, 0.01, (128, 128, 1)).repeat(3, 2).astype(np.float32)
+    painted, lines = wall.copy(), NOWHERE.copy()
+    painted[hole] -= 0.2
+    assert np.abs(match_texture(painted, hole, hole, NOWHERE) - wall)[hole].mean() < 0.02  # that of the noise
+    lines[46:82, 38:92] = True  # the hole is full of lines: painted as it was, near known pixels
+    assert np.abs(match_texture(painted, hole, hole, lines) - painted)[hole].mean() < 0.1
+
+
 def test_what_was_enlarged_is_sharpened_without_a_halo():
     """A soft step between two plain halves, painted along a line: nowhere beyond the two."""
     step = 1 / (1 + np.exp(-np.arange(-64, 64)))
@@ -122,7 +132,7 @@ def test_how_many_pixels_are_compared_at_once_changes_nothing(hole, monkeypatch)
 
 def test_nothing_is_taken_from_what_is_unknown(hole):
     """The only bright pixels are not to be used: the hole, painted bright, becomes dark far from its border."""
-    photo = np.random.default_rng(0).uniform(0.1, 0.2, (128, 128, 3)).astype(np.float32)
+    photo = np.random.default_rng(0).uniform(0, 0.3, (128, 128, 3)).astype(np.float32)
     photo[:20] = photo[hole] = 0.9
     other = hole.copy()
     other[:20] = True

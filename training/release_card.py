@@ -56,9 +56,9 @@ was not the set's to give. Its weights, figures and samples are gone; please do 
 )
 
 _TRAINING = """\
-From scratch, by `training/train.py`, in about twelve hours of one CPU core. Edge generator, 61,000 photos: with all
+From scratch, by `training/train.py`, in some fourteen hours of one CPU core. Edge generator, 95,000 photos: with all
 losses, by cross-entropy, then with a discriminator (hinge, feature matching, cross-entropy 1.5) at 128x128 and 192x192;
-the last 13,000, among them plain ground, by `training/recipes/buildings-edge.yaml`.
+the last 47,000, among them plain ground, by `training/recipes/buildings-edge.yaml`.
 Completion generator, 89,000 photos: with all losses, by the absolute difference in the hole, with a discriminator at
 128x128 and 192x192; then by `training/recipes/buildings-completion.yaml`: 13,600 photos with a discriminator and, from
 mixed true and generated lines, 24,000 without one at 128x128 to 256x256, by absolute differences and VGG19's features.
