@@ -2,6 +2,8 @@
 
 import math
 
+import cv2
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -63,10 +65,12 @@ class PatchSearch:
         self._energy = _with_margin(energy(detail(painted)))  # [N,1]
         rows, columns = self._position(torch.arange(len(known)))
         near = _NEAR_WEIGHT / max(hole.shape) * torch.stack([rows, columns], dim=1)  # [N,2]
-        self._here = near[self._pixels]  # [P,2]
-        self._patches = torch.cat([self._around(self._colours, _PATCH), near], dim=1)  # [N,29]
+        self._here = near.index_select(0, self._pixels)  # [P,2]
+        self._patches = torch.cat([torch.zeros(len(known), 27), near], dim=1)  # [N,29]
+        self._lay_around(self._patches, _triples(self._colours), _PATCH[::3])
         weight = _PAINTED_WEIGHT * math.sqrt(len(_PATCH) / len(_CROSS))
-        self._painted = weight * self._around(_with_margin(blurred), _CROSS)  # [N,15]
+        self._painted = torch.zeros(len(known), 15)  # [N,15]
+        self._lay_around(self._painted, _with_margin(weight * blurred), _CROSS)
         self._wanted_painted = self._painted.index_select(0, self._pixels)  # [P,15]
         self._trust = trust[self._rows, self._columns].square()  # [P]
 
@@ -109,13 +113,13 @@ class PatchSearch:
         best_errors = self._errors(wanted, best)
 
         def attempt(tried: Tensor, is_new: Tensor) -> None:
-            for pixels in (self._usable.index_select(0, tried) & is_new).nonzero()[:, 0].split(_AT_ONCE):
+            for pixels in _where(self._usable.index_select(0, tried) & is_new).split(_AT_ONCE):
                 candidates, limits = tried.index_select(0, pixels), best_errors.index_select(0, pixels)
                 errors = _squares(wanted, pixels, self._patches, candidates)
-                close = (errors < limits).nonzero()[:, 0]  # the third measure can only add to it
+                close = _where(errors < limits)  # the third measure can only add to it
                 pixels, candidates = pixels.index_select(0, close), candidates.index_select(0, close)
                 errors = errors.index_select(0, close) + self._painted_errors(pixels, candidates)
-                better = (errors < limits.index_select(0, close)).nonzero()[:, 0]
+                better = _where(errors < limits.index_select(0, close))
                 pixels = pixels.index_select(0, better)
                 best.index_copy_(0, pixels, candidates.index_select(0, better))
                 best_errors.index_copy_(0, pixels, errors.index_select(0, better))
@@ -173,15 +177,15 @@ class PatchSearch:
 
     def _wanted(self) -> Tensor:
         """`[P,29]`: what the hole's pixels hold around them, and where they are."""
-        colours = _with_margin(self.picture)
-        around = [colours.index_select(0, self._pixels + self._distance(*shift)) for shift in _PATCH]
-        return torch.cat([*around, self._here], dim=1)
+        triples = _triples(_with_margin(self.picture))
+        rows = [triples.index_select(0, self._pixels + self._distance(*shift)) for shift in _PATCH[::3]]
+        return torch.cat([*rows, self._here], dim=1)
 
     def _errors(self, wanted: Tensor, places: Tensor) -> Tensor:
         """Of a place for each of the hole's pixels, `[P]`."""
         errors = [
-            _squares(wanted, pixels, self._patches, places[pixels]) + self._painted_errors(pixels, places[pixels])
-            for pixels in torch.arange(len(places)).split(_AT_ONCE)
+            _squares(wanted, pixels, self._patches, here) + self._painted_errors(pixels, here)
+            for pixels, here in zip(torch.arange(len(places)).split(_AT_ONCE), places.split(_AT_ONCE), strict=True)
         ]
         return torch.cat(errors)
 
@@ -203,16 +207,33 @@ class PatchSearch:
 
     def _position(self, places: Tensor) -> tuple[Tensor, Tensor]:
         """Rows and columns, the way back from `_place`."""
-        return places // self._row - _MARGIN, places % self._row - _MARGIN
+        rows = torch.from_numpy(places.numpy() // self._row)  # a fifth of the time that PyTorch takes
+        return rows - _MARGIN, places - rows * self._row - _MARGIN
 
-    def _around(self, colours: Tensor, shifts: list[tuple[int, int]]) -> Tensor:
-        """For each pixel of `[N,3]` those at the `shifts`, `[N,shifts*3]`; arbitrary in the margin."""
-        return torch.cat([colours.roll(-self._distance(*shift), 0) for shift in shifts], dim=1)
+    def _lay_around(self, table: Tensor, colours: Tensor, shifts: list[tuple[int, int]]) -> None:
+        """Write into the rows `[N,…]` of the picture's pixels, side by side, the rows of `colours` at the `shifts`."""
+        first, size = self._distance(_MARGIN, _MARGIN), colours.shape[1]
+        rows = table[first : len(table) - first]
+        for number, shift in enumerate(shifts):
+            start = first + self._distance(*shift)
+            rows[:, number * size : (number + 1) * size] = colours[start : start + len(rows)]
 
 
 def _with_margin(planes: Tensor) -> Tensor:
-    """The colours `[N,3]` of `[3,H,W]`; the frame's last pixels go on in the margin."""
-    return F.pad(planes[None], (_MARGIN,) * 4, mode="replicate")[0].flatten(1).T.contiguous()
+    """The colours `[N,C]` of `[C,H,W]`; the frame's last pixels go on in the margin."""
+    picture = np.ascontiguousarray(planes.permute(1, 2, 0).numpy())
+    wider = cv2.copyMakeBorder(picture, *(_MARGIN,) * 4, cv2.BORDER_REPLICATE)  # a tenth of PyTorch's time
+    return torch.from_numpy(wider.reshape(-1, len(planes)))
+
+
+def _triples(colours: Tensor) -> Tensor:
+    """`[N-2,9]`: each pixel of `[N,3]` with the next two. It shares their memory."""
+    return colours.as_strided((len(colours) - 2, 9), (3, 1))
+
+
+def _where(condition: Tensor) -> Tensor:
+    """The numbers of the places where `[p]` bool is True, by NumPy: a quarter of the time that `nonzero` takes."""
+    return torch.from_numpy(np.flatnonzero(condition.numpy()))
 
 
 def _squares(wanted: Tensor, pixels: Tensor, given: Tensor, places: Tensor) -> Tensor:

@@ -114,6 +114,27 @@ def test_of_places_that_fit_alike_the_nearest_is_taken():
     assert set(ways[:, 1].tolist()) == {-16, 16}
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_the_margin_repeats_the_frames_pixels(channels):
+    planes = torch.from_numpy(np.random.default_rng(0).random((channels, 9, 12), np.float32))
+    expected = torch.nn.functional.pad(planes[None], (4,) * 4, mode="replicate")[0].flatten(1).T
+    assert torch.equal(patches._with_margin(planes), expected)
+
+
+def test_a_place_holds_the_pixels_around_it():
+    """The nine pixels of a patch and the five of the blurred picture's cross, row by row."""
+    random = np.random.default_rng(0)
+    photo, blurred = (torch.from_numpy(random.random((3, 20, 24), np.float32)) for _ in range(2))
+    hole = torch.zeros(20, 24, dtype=torch.bool)
+    hole[9:12, 10:14] = True
+    search = patches.PatchSearch(photo, hole, hole, blurred, torch.ones(hole.shape), torch.Generator())
+    place = search._place(torch.tensor([6]), torch.tensor([17]))
+    assert torch.equal(search._patches[place][0, :27], photo[:, 5:8, 16:19].flatten(1).T.flatten())
+    cross = torch.stack([blurred[:, 6 + dy, 17 + dx] for dy, dx in patches._CROSS]).flatten()
+    assert torch.allclose(search._painted[place][0], cross * search._painted[place][0, 0] / cross[0])
+    assert torch.equal(search._wanted()[0, :27], photo[:, 8:11, 9:12].flatten(1).T.flatten())
+
+
 def test_known_pixels_stay_and_the_result_is_always_the_same(hole):
     painted = np.random.default_rng(0).random((128, 128, 3), np.float32)
     one, other = (match_texture(painted, hole, hole, NOWHERE) for _ in range(2))
