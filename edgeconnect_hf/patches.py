@@ -66,7 +66,7 @@ class PatchSearch:
         rows, columns = self._position(torch.arange(len(known)))
         near = _NEAR_WEIGHT / max(hole.shape) * torch.stack([rows, columns], dim=1)  # [N,2]
         self._here = near.index_select(0, self._pixels)  # [P,2]
-        self._patches = torch.cat([torch.zeros(len(known), 27), near], dim=1)  # [N,29]
+        self._patches = F.pad(near, (27, 0))  # [N,29]
         self._lay_around(self._patches, _triples(self._colours), _PATCH[::3])
         weight = _PAINTED_WEIGHT * math.sqrt(len(_PATCH) / len(_CROSS))
         self._painted = torch.zeros(len(known), 15)  # [N,15]
