@@ -69,8 +69,8 @@ _EVALUATION = """\
 Forty of these holes were judged by eye, unlabelled and in random order (`training/evaluation/blind.py`). Against
 PatchMatch (seed 13), this model was preferred in 9, PatchMatch in 26, neither in 5: PatchMatch is crisper, and this
 model leaves some haze in wide holes. Against release 1 (seed 14, without two photos that release 1 was trained on),
-this model was preferred in 33, release 1 in 1, neither in 6. That was 34,000 photos of the edge generator ago, with less
-detail in the texture. The judge was an AI model shown the sheets, not a person.
+this model was preferred in 33, release 1 in 1, neither in 6. That was 34,000 photos of the edge generator ago, with
+less detail in the texture. The judge was an AI model shown the sheets, not a person.
 
 On 20 photos of monuments, from outside the training data (`training/evaluation/monuments.csv` names them):
 
