@@ -115,6 +115,7 @@ class Door(gr.Blocks):
             has_left = functools.partial(self.listeners.have_left, {session}, since)
             job = Job(self.limits.time_limit, session, has_left, handler.__name__)
             try:
+                self.files.check_inputs(data, session)
                 job.number = int(data.pop("number", 0))
                 rivals = [each for each in self.admitted if each.session == session and each.name in ends]
                 if any(each.number > job.number for each in rivals):
@@ -122,7 +123,6 @@ class Door(gr.Blocks):
                 for older in rivals:
                     older.end = _ReplacedError()
                     del self.admitted[older]
-                self.files.check_inputs(data, session)
                 address = _public_address(request)
                 if reason := self._queue.reason_against(session, address):
                     raise refusal(reason)
