@@ -2,7 +2,7 @@ import js from "@eslint/js";
 import globals from "globals";
 
 export default [
-  { ignores: ["**/fflate.js", "**/idb-keyval.js"] }, // not ours
+  { ignores: ["**/alpine.js", "**/fflate.js", "**/idb-keyval.js"] }, // not ours
   js.configs.recommended,
   {
     languageOptions: { ecmaVersion: 2023, globals: globals.browser },

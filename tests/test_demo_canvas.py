@@ -365,7 +365,9 @@ def test_colours_laid_into_the_hole_are_the_pipelines(canvas, tiny_pipeline, pho
 def test_ideas_for_the_lines_are_the_pipelines(canvas, tiny_pipeline, photo, hole, tmp_path):
     page = Page(canvas, save(photo, tmp_path / "photo.png"), hole)
     sent = page.sent | {"mask": pack(page.mask), "touched": pack(page.touched)}
-    ideas = [unpack(idea, page.edges.shape) for idea in canvas.propose_lines(**sent)["ideas"]]
+    answer = canvas.propose_lines(**sent)
+    ideas = [unpack(idea, page.edges.shape) for idea in answer["ideas"]]
+    assert answer["box"] == [36, 30, 60, 50]
     expected = tiny_pipeline.generate_edges(photo, hole, num_proposals=4, generator=torch.Generator().manual_seed(0))
     assert [idea.tobytes() for idea in ideas] == [pixels(edges).tobytes() for (edges,) in expected]
     page.touched[40, 37:59] = 1

@@ -122,7 +122,8 @@ class Canvas:
         with chosen.turn(hole, strategy, halves=MAX_PROPOSALS):
             drawing, read = _unpack_drawing(hole.shape, touched), functools.partial(self._read, photo, width, height)
             ideas = chosen.edit(Opened.propose, _path(photo), read, hole, drawing, sigma=sigma, strategy=strategy)
-            return {"ideas": [pack(lines) for lines in ideas]}
+            top, left, bottom, right = tight(hole)
+            return {"ideas": [pack(lines) for lines in ideas], "box": [left, top, right, bottom]}
 
     def extend(self, photo: Any, aspect_ratio: Any = None, **sides: Any) -> dict[str, Any]:
         """A larger photo, and the part of it that is new. Arguments as in `EdgeConnectPipeline.extend`."""
@@ -218,12 +219,11 @@ def add_canvas(canvas: Canvas, door: Door, examples: Sequence[tuple[Path, Path]]
     )
     void = {handler.__name__ for handler in about_state}
     functions = [door.call(handler, void) for handler in about_state]
-    functions.append(door.call(canvas.open_photo, {"open_photo"}))
-    functions.append(door.call(canvas.save))
+    functions += [door.call(canvas.open_photo, {"open_photo"}), door.call(canvas.save)]
     return gr.HTML(
         html_template=(STATIC / "canvas.html").read_text("utf-8"),
         js_on_load="import(`${window.gradio_config.root}/canvas/app.js`)"
-        ".then(app => app.start(element, props, server, upload))",
+        ".then(({ App }) => new App(element, props, server, upload))",
         apply_default_css=False,
         elem_id="canvas",
         server_functions=functions,

@@ -16,7 +16,7 @@ _CHECKOUT = _PACKAGE.parent
 
 # The package's code, page, examples and bundled models. Whatever else lies there stays at home.
 _PACKAGED = (
-    r"(\w+/)*\w+\.py|py\.typed|examples/[\w-]+\.(jpg|png)|demo/static/[\w-]+\.(js|css|html)"
+    r"(\w+/)*\w+\.py|py\.typed|examples/[\w-]+\.(jpg|png)|demo/static/[\w-]+\.(js|d\.ts|css|html)"
     r"|checkpoints/([\w-]+/){1,2}\w[\w.-]*\.(json|safetensors|md|jpg)"
 )
 _OWN = ("app.py", "requirements.txt", "thumbnail.png")

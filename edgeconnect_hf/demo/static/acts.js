@@ -6,10 +6,10 @@ import { open, openDrawing, openExample, restore } from "./opening.js";
 import { blank, pack } from "./planes.js";
 import { forget } from "./store.js";
 
-/** @param {import("./app.js").App} app @returns {Record<string, (value?: any) => unknown>} given their `data-value` */
+/** @param {App} app @returns {Record<string, (value?: any) => unknown>} given their `data-value` */
 export function actsOf(app) {
   const { work, panel, view, server } = app;
-  const edit = (/** @type {Partial<import("./work.js").State>} */ changes, message = "") => {
+  const edit = (/** @type {Partial<State>} */ changes, message = "") => {
     app.drop();
     app.done(changes);
     panel.say(message);
@@ -28,9 +28,9 @@ export function actsOf(app) {
   return {
     open: async () => open(app, await panel.chooseFile("image/*,.zip")),
     example: (name) => openExample(app, name),
-    "close-error": () => panel.showError(""),
+    "close-error": () => { panel.error = ""; },
     restore: () => restore(app),
-    forget: () => { forget(); panel.offerRestore(null); },
+    forget: () => { forget(); panel.canRestore = false; },
 
     undo: () => step(-1),
     redo: () => step(1),
@@ -49,13 +49,14 @@ export function actsOf(app) {
     refresh: () => app.refresh(),
     keep: () => keepResult(app),
     ideas: () => propose(app),
+    "pick-idea"(place) {
+      panel.settings.draws = "mine";
+      app.done({ edges: work.ideas.shown[place].edges });
+    },
     extend: () => extend(app),
     grow: () => grow(app, 1),
     shrink: () => grow(app, -1),
-    invert() {
-      const { values, lengths } = work.state.mask;
-      edit({ mask: { values: values.map((value) => 255 - value), lengths } }, "The hole is inverted.");
-    },
+    invert: () => edit({ mask: pack(work.mask.map((value) => 255 - value)) }, "The hole is inverted."),
     clear: () => edit({ mask: blank(work.mask.length) }, "The hole is cleared."),
     "clear-lines"() {
       const { mask, edges, touched } = work, outside = (/** @type {Uint8Array} */ plane) => pack(plane.map((value, i) => (mask[i] ? 0 : value)));

@@ -1,8 +1,7 @@
-/** The page put together: `start` is called by the component, once it stands. */
+/** The page put together, by the component, once it stands. */
 
 import { actsOf } from "./acts.js";
 import { repair } from "./asking.js";
-import { Keys } from "./keys.js";
 import { Layers } from "./layers.js";
 import { open } from "./opening.js";
 import { Panel } from "./panel.js";
@@ -12,36 +11,28 @@ import { keep, recall } from "./store.js";
 import { View } from "./view.js";
 import { Work } from "./work.js";
 
-/** @typedef {import("./work.js").State} State */
-/** @typedef {{max_megapixels: number, max_megabytes: number}} Props of the component */
-
 export class App {
-  /** @param {HTMLElement} root @param {Props} props @param {import("./server.js").Functions} functions @param {import("./server.js").Upload} upload */
-  constructor(root, props, functions, upload) {
+  /** @param {HTMLElement} element @param {Props} props @param {Functions} functions @param {Upload} upload */
+  constructor(element, props, functions, upload) {
+    const root = /** @type {HTMLElement} */ (element.querySelector(".ec"));
     this.props = props;
     this.server = new Server(functions, upload, props.max_megabytes);
     this.work = new Work();
-    this.panel = new Panel(root);
+    this.panel = Panel.of(this, root);
     this.layers = new Layers(root, this.work);
     this.view = new View(root, (scale) => this.layers.zoomed(scale));
     this.pointer = new Pointer(this);
-    this.keys = new Keys(this);
     this.acts = actsOf(this);
     this.asking = new AbortController(); // what is asked of the server about the work
-    /** @type {import("./files.js").Opening | null} what was opened last */
-    this.opening = null;
+    this.opening = /** @type {Opening | null} */ (null); // the last one
     this.take("brush");
-    recall().then((state) => this.panel.offerRestore(state));
-    root.addEventListener("click", ({ target }) => this.press(/** @type {Element} */ (target).closest("button")));
-    root.addEventListener("change", ({ target }) => this.press(/** @type {HTMLElement} */ (target)));
+    Object.assign(root, { app: this }); // for tests, and for those who look
+    recall().then((state) => { this.panel.canRestore = state !== null; });
     addEventListener("beforeunload", (event) => { if (!this.work.isSaved) event.preventDefault(); });
-    addEventListener("paste", (event) => this.#openFirst(event.clipboardData, event));
-    addEventListener("dragover", (event) => event.preventDefault());
-    addEventListener("drop", (event) => this.#openFirst(event.dataTransfer, event));
   }
 
-  /** @param {DataTransfer | null} data @param {Event} event */
-  #openFirst(data, event) {
+  /** @param {Event} event @param {DataTransfer | null} data that was dropped or pasted */
+  open(event, data) {
     if (!data?.files.length) return;
     event.preventDefault();
     this.try(() => open(this, data.files[0]));
@@ -52,6 +43,18 @@ export class App {
     const { do: name, value, tool } = control?.dataset ?? {};
     if (tool) this.take(tool);
     if (name) this.act(name, value);
+  }
+
+  /** A shortcut, which its button names. @param {KeyboardEvent} event */
+  pressKey(event) {
+    const { panel } = this, isControl = event.ctrlKey || event.metaKey;
+    if (!isControl && /** @type {Element} */ (event.target).matches("select, input:not([type=checkbox], [type=radio])")) return;
+    const name = (isControl ? "Control+" : "") + (isControl && event.shiftKey ? "Shift+" : "") + event.key.replace(/^[a-z]$/, (key) => key.toUpperCase());
+    const button = panel.root.querySelector(`button[aria-keyshortcuts~="${CSS.escape(name)}"]`);
+    if (!(button instanceof HTMLButtonElement)) return;
+    event.preventDefault();
+    if (button.dataset.hold) panel.isBefore = true;
+    else this.press(button);
   }
 
   /** @param {string} name @param {string} [value] */
@@ -66,7 +69,7 @@ export class App {
     } catch (error) {
       if (error instanceof DOMException && error.name === "AbortError") return;
       if (!(error instanceof Refusal)) console.error(error);
-      this.panel.showError(error instanceof Refusal ? error.message : "Something went wrong. Please try again.");
+      this.panel.error = error instanceof Refusal ? error.message : "Something went wrong. Please try again.";
     }
   }
 
@@ -80,7 +83,7 @@ export class App {
   /** Begin work. @param {State} state */
   begin(state) {
     this.work.begin(state);
-    this.panel.open(state.photo);
+    Object.assign(this.panel, { state: "open", sizes: {}, error: "" });
     this.refresh();
     this.view.fit();
   }
@@ -108,12 +111,12 @@ export class App {
   async ask(question, use, isRepair = false) {
     this.drop();
     const { signal } = (this.asking = new AbortController());
-    this.panel.showBusy(true);
+    this.panel.isBusy = true;
     try {
       use(await question().finally(() => signal.throwIfAborted()));
     } finally {
       if (!signal.aborted) {
-        this.panel.showBusy(false);
+        this.panel.isBusy = false;
         if (!isRepair) this.settle();
       }
     }
@@ -123,24 +126,17 @@ export class App {
   drop() {
     this.pointer.cancel();
     this.asking.abort();
-    this.panel.showBusy(false);
+    this.panel.isBusy = false;
   }
 
   /** Show the present state, everywhere; keep it in the browser. */
   refresh() {
     const { work, panel, layers, view } = this;
     if (!work.photo) return;
-    view.setSize(work.state.photo);
+    view.setSize(work.photo);
     layers.shows = { lines: panel.tool.of === "lines" || panel.settings.lines, hole: panel.tool.of !== "view" };
     layers.show();
-    panel.showState(work);
+    panel.show(work);
     if (work.place > 0 || work.state.result) keep(work.state);
   }
-}
-
-/** @param {HTMLElement} element @param {Props} props @param {import("./server.js").Functions} server @param {import("./server.js").Upload} upload */
-export function start(element, props, server, upload) {
-  const root = /** @type {HTMLElement} */ (element.querySelector(".ec"));
-  // @ts-expect-error for tests, and for those who look
-  root.app = new App(root, props, server, upload);
 }

@@ -1,10 +1,8 @@
-/** What is shown over the photo: the result, the hole, the lines, the colours. */
+/** What is drawn over the photo: the hole, the lines, the colours. */
 
 import { render } from "./planes.js";
 import { clamp } from "./shapes.js";
 import { DRAWN } from "./work.js";
-
-/** @typedef {import("./planes.js").Box} Box @typedef {import("./work.js").Work} Work */
 
 const MOST_PIXELS = 8e6; // of the layer; over a larger photo, one of its pixels stands for several
 
@@ -17,13 +15,10 @@ export class Layers {
   /** @param {HTMLElement} root @param {Work} work */
   constructor(root, work) {
     this.work = work;
-    this.photo = /** @type {HTMLImageElement} */ (root.querySelector(".ec-photo"));
-    this.result = /** @type {HTMLImageElement} */ (root.querySelector(".ec-result"));
     this.canvas = /** @type {HTMLCanvasElement} */ (root.querySelector(".ec-layer"));
     this.context = /** @type {CanvasRenderingContext2D} */ (this.canvas.getContext("2d"));
     this.shows = { lines: false, hole: true };
-    /** @type {Box[]} what is to be drawn with the next frame */
-    this.waiting = [];
+    this.waiting = /** @type {Box[]} */ ([]); // to be drawn with the next frame
     this.step = 1; // pixels of the photo to one of the layer, across and down
     this.rim = 1; // pixels of the photo that the hole's rim is wide
   }
@@ -38,19 +33,11 @@ export class Layers {
 
   /** Show the present state. */
   show() {
-    const { photo, result } = this.work.state, { width, height } = photo;
+    const { canvas, work: { state: { photo: { width, height } } } } = this;
     const step = (this.step = Math.ceil(Math.sqrt((width * height) / MOST_PIXELS)));
     const [across, down] = [Math.ceil(width / step), Math.ceil(height / step)];
-    if (this.canvas.width !== across || this.canvas.height !== down) Object.assign(this.canvas, { width: across, height: down });
-    Object.assign(this.canvas.style, { width: `${across * step}px`, height: `${down * step}px` });
-    if (this.photo.src !== photo.url) this.photo.src = photo.url;
-    this.result.hidden = !result;
-    if (result) {
-      const [left, top, right, bottom] = result.box;
-      if (this.result.src !== result.url) this.result.src = result.url;
-      Object.assign(this.result.style, { left: `${left}px`, top: `${top}px`, width: `${right - left}px`, height: `${bottom - top}px` });
-      this.result.style.setProperty("--left", `${left}px`);
-    }
+    if (canvas.width !== across || canvas.height !== down) Object.assign(canvas, { width: across, height: down });
+    Object.assign(canvas.style, { width: `${across * step}px`, height: `${down * step}px` });
     this.draw({ left: 0, top: 0, right: width, bottom: height });
   }
 
@@ -70,7 +57,7 @@ export class Layers {
     if (box.left < box.right && box.top < box.bottom) this.context.putImageData(render(box, (x, y) => colourAt(x * step, y * step)), box.left, box.top);
   }
 
-  /** @returns {(left: number, top: number) => number} the colour of a pixel of the layer */
+  /** @returns {Colouring} of the layer, a pixel by its place in the photo */
   #colouring() {
     const { mask, edges, touched, colours, covered, changed, state } = this.work, { step, shows, rim } = this, { width, height } = state.photo;
     const isHole = (/** @type {number} */ x, /** @type {number} */ y) => x >= 0 && y >= 0 && x < width && y < height && mask[y * width + x] > 0;

@@ -3,36 +3,31 @@
 import { checkPhoto, readDrawing, readPhoto, readProject } from "./files.js";
 import { Refusal } from "./server.js";
 import { recall } from "./store.js";
-import { freshState, patchUrl } from "./work.js";
-
-/** @typedef {import("./app.js").App} App @typedef {import("./files.js").Opening} Opening */
+import { freshState } from "./work.js";
 
 /** A photo or a project. @param {App} app @param {File | null} [file] */
 export async function open(app, file) {
-  if (!file) return;
-  await begin(app, file.name.endsWith(".zip") ? await readProject(app.server, file) : { blob: file, name: file.name });
+  if (file) await begin(app, file.name.endsWith(".zip") ? await readProject(app.server, file) : { blob: file, name: file.name });
 }
 
-/** @param {App} app @param {Opening} opening @returns {Promise<void>} */
+/** @param {App} app @param {Opening} opening */
 async function begin(app, opening) {
   const { blob, name, settings, complete } = opening, { work, panel, server, props: { max_megapixels: most } } = app;
   if (!work.isSaved && !confirm("The photo that is open has changes that you have not saved. Open another one?")) return;
   app.drop();
   app.opening = opening;
-  const seen = await readPhoto(blob, name);
-  if (seen && seen.width * seen.height > most * 1e6) {
-    throw new Refusal(`This photo is ${seen.width}x${seen.height}. Up to ${most} megapixels can be repaired.`);
-  }
+  const seen = await readPhoto(blob, name), { width, height } = seen;
+  if (width * height > most * 1e6) throw new Refusal(`This photo is ${width}x${height}. Up to ${most} megapixels can be repaired.`);
   if (app.opening !== opening) return;
-  if (seen) app.begin(freshState(seen));
+  if (width) app.begin(freshState(seen));
   try {
-    const photo = await checkPhoto(server, seen, blob, name), state = complete ? await complete(photo) : freshState(photo);
+    const photo = await checkPhoto(server, seen), state = complete ? await complete(photo) : freshState(photo);
     if (app.opening !== opening) return;
-    if (settings) panel.setSettings(settings);
+    Object.assign(panel.settings, settings, { model: panel.settings.model }); // the models are this server's
     if (complete || photo !== seen) app.begin(state);
     panel.say("The photo is open. Paint over what should go.");
   } catch (error) {
-    if (app.opening === opening && seen) panel.close();
+    if (app.opening === opening && width) panel.state = "empty";
     throw error;
   }
 }
@@ -50,14 +45,13 @@ export async function openExample(app, name) {
 export async function restore(app) {
   const state = await recall();
   if (!state) return;
-  const { photo: { blob, name }, result } = state;
-  await begin(app, { blob, name, complete: async (photo) => ({ ...state, photo, result: result && { ...result, url: patchUrl(result.patch) } }) });
+  await begin(app, { ...state.photo, complete: async (photo) => ({ ...state, photo }) });
   app.panel.say("Your last photo is open again.");
 }
 
 /** A mask or a line map of a file. @param {App} app @param {"mask" | "edges"} plane @param {File | null} file */
 export async function openDrawing(app, plane, file) {
   if (!file) return;
-  if (plane === "edges") app.panel.setSettings({ draws: "mine" });
+  if (plane === "edges") app.panel.settings.draws = "mine";
   await app.ask(() => readDrawing(app.server, app.work.state.photo, file, plane), (changes) => app.done(changes));
 }

@@ -1,29 +1,18 @@
-/** Mouse, pen and fingers on the photo: one draws, two pan and zoom; the middle button or the space bar pans. */
+/** What moves over the photo: mouse, pen and fingers, of which two pan and zoom; and the arrow keys. */
 
+import { clamp } from "./shapes.js";
 import { begin } from "./tools.js";
 
-/** @typedef {import("./shapes.js").Point} Point @typedef {import("./tools.js").Keys} Keys */
+const ARROWS = /** @type {Record<string, number[]>} */ ({ ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] });
 
 export class Pointer {
-  /** @param {import("./app.js").App} app */
+  /** @param {App} app */
   constructor(app) {
     this.app = app;
-    /** @type {import("./tools.js").Gesture | null} */
-    this.gesture = null;
-    /** @type {Map<number, PointerEvent>} */
-    this.down = new Map();
-    this.isSpaceDown = false;
-    const { frame } = app.view;
-    frame.addEventListener("pointerdown", (event) => this.#press(event));
-    frame.addEventListener("pointermove", (event) => this.#move(event));
-    frame.addEventListener("pointerup", (event) => this.#release(event));
-    frame.addEventListener("pointercancel", (event) => { this.cancel(); this.#release(event); });
-    frame.addEventListener("pointerleave", () => app.panel.showBrush(null));
-  }
-
-  /** @param {Point} point @param {Keys} keys */
-  begin(point, keys, isPanning = false) {
-    this.gesture = begin(this.app, point, keys, isPanning);
+    this.gesture = /** @type {Gesture | null} */ (null);
+    this.down = /** @type {Map<number, PointerEvent>} */ (new Map());
+    this.isSpaceDown = false; // then it pans, as with the middle button
+    this.place = /** @type {Point | null} */ (null); // where the arrows have moved the tool
   }
 
   end() {
@@ -37,26 +26,27 @@ export class Pointer {
     if (!this.gesture) return;
     this.gesture = null;
     this.app.work.rollBack();
-    this.app.panel.outline([]);
+    this.app.panel.path = "";
     this.app.settle();
   }
 
   /** @param {PointerEvent} event */
-  #press(event) {
+  press(event) {
     const { view } = this.app;
-    if (event.target instanceof HTMLInputElement || event.button > 1) return;
+    this.place = null;
+    if (event.button > 1) return;
     view.frame.focus({ preventScroll: true });
     try { view.frame.setPointerCapture(event.pointerId); } catch { /* a pointer made by a script */ }
     this.down.set(event.pointerId, event);
     if (this.down.size > 1) return this.cancel();
-    this.begin(view.toPhoto(event), event, event.button === 1 || this.isSpaceDown);
+    this.gesture = begin(this.app, view.toPhoto(event), event, event.button === 1 || this.isSpaceDown);
     event.preventDefault();
   }
 
   /** @param {PointerEvent} event */
-  #move(event) {
+  move(event) {
     const { view, panel } = this.app, before = this.down.get(event.pointerId);
-    panel.showBrush(event.pointerType === "touch" ? null : view.toPhoto(event));
+    panel.brush = { ...view.toPhoto(event), isShown: event.pointerType !== "touch" };
     if (!before) return;
     this.down.set(event.pointerId, event);
     const other = [...this.down.values()].find((each) => each !== event);
@@ -74,7 +64,26 @@ export class Pointer {
   }
 
   /** @param {PointerEvent} event */
-  #release(event) {
+  release(event) {
+    if (event.type === "pointercancel") this.cancel();
     if (this.down.delete(event.pointerId) && !this.down.size) this.end();
+  }
+
+  /** @param {KeyboardEvent} event */
+  pressKey(event) {
+    const { view, panel } = this.app, arrow = ARROWS[event.key], place = this.place ?? { x: view.width / 2, y: view.height / 2 };
+    if (event.ctrlKey || event.metaKey) return;
+    if (event.key === " ") this.isSpaceDown = true;
+    else if (event.key === "Escape") this.cancel();
+    else if (event.key === "Enter" && this.gesture) this.end();
+    else if (event.key === "Enter") this.gesture = begin(this.app, place, event, false);
+    else if (arrow) {
+      const step = event.altKey ? 1 : Math.max(1, Math.round(10 / view.scale));
+      this.place = { x: clamp(place.x + arrow[0] * step, 0, view.width), y: clamp(place.y + arrow[1] * step, 0, view.height) };
+      panel.brush = { ...this.place, isShown: true };
+      this.gesture?.move(this.place, event);
+      view.reveal(this.place);
+    } else return;
+    event.preventDefault();
   }
 }

@@ -1,14 +1,4 @@
-/**
- * Shapes as closed polygons, painted into planes without soft edges: a pixel belongs to a shape if its centre does.
- *
- * @typedef {{x: number, y: number}} Point in pixels of the photo
- * @typedef {import("./planes.js").Box} Box
- */
-
-/** @param {Point} a @param {Point} b opposite corners @returns {Point[]} */
-export function rectangle(a, b) {
-  return [a, { x: b.x, y: a.y }, b, { x: a.x, y: b.y }];
-}
+/** Shapes as closed polygons, painted into planes without soft edges: a pixel belongs to a shape if its centre does. */
 
 /** A line with round ends. @param {Point} from @param {Point} to @param {number} radius @returns {Point[]} */
 export function capsule(from, to, radius) {
@@ -20,14 +10,8 @@ export function capsule(from, to, radius) {
   return [...end(to, direction - Math.PI / 2), ...end(from, direction + Math.PI / 2)];
 }
 
-/**
- * Fill a shape, by the even-odd rule.
- *
- * @param {Point[]} points @param {number} width of the plane @param {number} height
- * @param {(start: number, end: number) => void} span takes a row's pixels as places in a plane
- * @returns {Box} that holds the shape
- */
-export function fill(points, width, height, span) {
+/** Fill a shape, by the even-odd rule. @param {Point[]} points @param {Photo} photo @param {Span} span @returns {Box} that holds the shape */
+export function fill(points, { width, height }, span) {
   const xs = points.map((point) => point.x), ys = points.map((point) => point.y);
   const box = {
     left: clamp(Math.floor(Math.min(...xs)), 0, width), top: clamp(Math.floor(Math.min(...ys)), 0, height),

@@ -2,8 +2,6 @@
 
 import { clear, createStore, getMany, setMany } from "./idb-keyval.js";
 
-/** @typedef {import("./work.js").State} State */
-
 const STORE = createStore("edgeconnect", "work");
 
 /** @type {Blob | null} */
@@ -11,17 +9,15 @@ let keptPhoto = null;
 let last = Promise.resolve(); // one after the other
 
 /** Without storage, or with a full one, nothing is kept. The photo is kept as bytes, as some private windows keep no files. @param {State} state */
-export async function keep(state) {
-  const { photo: { blob, ...photo }, result } = state, rest = { ...state, photo, result: result && { ...result, url: "" } };
+export function keep({ photo: { blob, ...photo }, ...state }) {
   last = last.then(async () => {
     const bytes = blob === keptPhoto ? [] : [["photo", await blob.arrayBuffer()]];
-    await setMany([...bytes, ["state", rest]], STORE);
+    await setMany([...bytes, ["state", { ...state, photo }]], STORE);
     keptPhoto = blob;
   }).catch(() => undefined);
-  await last;
 }
 
-/** @returns {Promise<State | null>} the last one; its addresses are to be made anew */
+/** @returns {Promise<State | null>} the last one; its photo's address is to be made anew */
 export async function recall() {
   const [bytes, state] = await getMany(["photo", "state"], STORE).catch(() => []);
   return bytes && state ? { ...state, photo: { ...state.photo, blob: new Blob([bytes]) } } : null;

@@ -1,16 +1,8 @@
 /** The tools, which are buttons of canvas.html, and what a pointer does with them. */
 
 import { select } from "./asking.js";
-import { between, capsule, fill, rectangle, snapped } from "./shapes.js";
+import { between, capsule, fill, snapped } from "./shapes.js";
 import { DRAWN, ERASED } from "./work.js";
-
-/**
- * @typedef {import("./app.js").App} App @typedef {import("./shapes.js").Point} Point
- * @typedef {{shiftKey: boolean, altKey: boolean}} Keys
- * @typedef {{id: string, of: "hole" | "lines" | "colour" | "view", size?: number}} Tool
- *   `size`: in pixels on a photo of 1024 pixels; only of tools that have one
- * @typedef {{move: (point: Point, keys: Keys) => void, end: () => void}} Gesture
- */
 
 /** @param {App} app @param {Point} start @param {Keys} keys @param {boolean} isPanning whatever the tool is @returns {Gesture | null} */
 export function begin(app, start, keys, isPanning) {
@@ -25,7 +17,7 @@ export function begin(app, start, keys, isPanning) {
 
 /** What a pointer spans from where it was put down, seen before it is done. @type {Record<string, (points: Point[], point: Point, keys: Keys) => Point[]>} */
 const REACH = {
-  rectangle: ([start], point) => rectangle(start, point),
+  rectangle: ([start], point) => [start, { x: point.x, y: start.y }, point, { x: start.x, y: point.y }],
   line: ([start], point, { shiftKey }) => [start, shiftKey ? snapped(start, point) : point],
   lasso: (points, point) => [...points, point],
   select: (points, point) => [...points, point],
@@ -38,10 +30,11 @@ function previewed(app, start, keys) {
   return {
     move(point, held) {
       points = REACH[id](points, point, held);
-      panel.outline(points, id === "rectangle" || id === "lasso");
+      const isClosed = id === "rectangle" || id === "lasso";
+      panel.path = points.map(({ x, y }, i) => `${i ? "L" : "M"}${x} ${y}`).join("") + (isClosed ? "Z" : "");
     },
     end() {
-      panel.outline([]);
+      panel.path = "";
       if (id === "select") return app.try(() => select(app, points, keys));
       if (id === "line" && points.length > 1) paint(app, capsule(points[0], points[1], panel.size / 2));
       if (id !== "line" && points.length > 2) paint(app, points);
@@ -80,24 +73,18 @@ function pencil(app, start) {
   };
 }
 
+/** What the tools paint. @type {Record<Tool["of"], ("mask" | "edges" | "touched" | "colours")[]>} */
+const PLANES = { hole: ["mask"], lines: ["edges", "touched"], colour: ["colours"], view: [] };
+
 /** Paint a shape into the planes that the tool changes. @param {App} app @param {Point[]} shape */
 function paint({ work, layers, panel: { tool, colour } }, shape) {
-  const { mask, edges, touched, changed, state } = work, { width, height } = state.photo, isErasing = tool.id.startsWith("erase");
-  const span = {
-    hole(/** @type {number} */ start, /** @type {number} */ end) {
-      mask.fill(isErasing ? 0 : 255, start, end);
-      changed.add("mask");
-    },
-    lines(/** @type {number} */ start, /** @type {number} */ end) {
-      edges.fill(isErasing ? 0 : 255, start, end);
-      touched.fill(isErasing ? ERASED : DRAWN, start, end);
-      changed.add("edges").add("touched");
-    },
-    colour(/** @type {number} */ start, /** @type {number} */ end) {
-      const colours = (work.colours ??= new Uint32Array(width * height));
-      for (let i = start; i < end; i++) if (mask[i]) colours[i] = colour;
-      changed.add("colours");
-    },
-  }[/** @type {"hole" | "lines" | "colour"} */ (tool.of)];
-  layers.draw(fill(shape, width, height, span));
+  const { mask, edges, touched, changed, state: { photo } } = work, isErasing = tool.id.startsWith("erase"), value = isErasing ? 0 : 255;
+  const colours = tool.of === "colour" ? (work.colours ??= new Uint32Array(mask.length)) : null;
+  layers.draw(fill(shape, photo, (start, end) => {
+    for (const name of PLANES[tool.of]) changed.add(name);
+    if (tool.of === "hole") mask.fill(value, start, end);
+    if (tool.of === "lines") edges.fill(value, start, end);
+    if (tool.of === "lines") touched.fill(isErasing ? ERASED : DRAWN, start, end);
+    for (let i = start; colours && i < end; i++) if (mask[i]) colours[i] = colour;
+  }));
 }

@@ -2,8 +2,6 @@
 
 import { clamp } from "./shapes.js";
 
-/** @typedef {import("./shapes.js").Point} Point */
-
 const LEAST = 0.02, MOST = 32;
 
 export class View {
@@ -18,12 +16,12 @@ export class View {
     this.width = this.height = 1;
     this.isFitted = true;
     new ResizeObserver(() => (this.isFitted ? this.fit() : this.#apply())).observe(frame);
-    frame.addEventListener("wheel", (event) => {
-      if (event.target instanceof HTMLInputElement) return;
-      event.preventDefault();
-      const pixels = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
-      this.zoom(Math.exp(-pixels * (event.ctrlKey ? 0.01 : 0.002)), event);
-    }, { passive: false });
+  }
+
+  /** @param {WheelEvent} event */
+  wheel(event) {
+    const pixels = event.deltaY * (event.deltaMode === 1 ? 16 : 1);
+    this.zoom(Math.exp(-pixels * (event.ctrlKey ? 0.01 : 0.002)), event);
   }
 
   /** @param {{width: number, height: number}} photo */
@@ -44,9 +42,10 @@ export class View {
     this.isFitted = true;
   }
 
-  /** @param {number} factor @param {{clientX: number, clientY: number}} place that stays where it is */
-  zoom(factor, { clientX, clientY } = this.#centre()) {
-    const { left, top } = this.frame.getBoundingClientRect();
+  /** @param {number} factor @param {{clientX?: number, clientY?: number}} place that stays where it is, by default the middle */
+  zoom(factor, place = {}) {
+    const { left, top, width, height } = this.frame.getBoundingClientRect();
+    const { clientX = left + width / 2, clientY = top + height / 2 } = place;
     const scale = clamp(this.scale * factor, LEAST, MOST), change = scale / this.scale;
     this.x = clientX - left - (clientX - left - this.x) * change;
     this.y = clientY - top - (clientY - top - this.y) * change;
@@ -72,11 +71,6 @@ export class View {
     const { clientWidth, clientHeight } = this.frame, edge = 24, left = x * this.scale + this.x, top = y * this.scale + this.y;
     const dx = clamp(left, edge, clientWidth - edge) - left, dy = clamp(top, edge, clientHeight - edge) - top;
     if (dx || dy) this.pan(dx, dy);
-  }
-
-  #centre() {
-    const { left, top, width, height } = this.frame.getBoundingClientRect();
-    return { clientX: left + width / 2, clientY: top + height / 2 };
   }
 
   #apply() {

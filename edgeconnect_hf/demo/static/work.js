@@ -1,17 +1,6 @@
-/**
- * What a person works on: the photo, the hole, the lines, the colours, the result; and all its states, to undo and redo.
- *
- * @typedef {import("./planes.js").Packed} Packed @typedef {import("./planes.js").Plane} Plane
- * @typedef {{blob: Blob, name: string, path: string | null, url: string, width: number, height: number}} Photo
- *   `path`: the server's, null until it is uploaded; `url`: what the browser shows
- * @typedef {{box: number[], patch: string, url: string, mask: Packed, isDraft?: boolean}} Result
- *   `box`: left, top, right, bottom; `patch`: a PNG in base64; `isDraft`: its texture is missing
- * @typedef {{photo: Photo, mask: Packed, edges: Packed, touched: Packed, colours: Packed | null, result: Result | null,
- *   isCurrent: boolean}} State whole, so that a late result may replace its state alone
- *   `isCurrent`: the result shows this hole and these lines
- */
+/** What a person works on: the photo, the hole, the lines, the colours, the result; and all its states, to undo and redo. */
 
-import { blank, fromBase64, isEmpty, pack, unpack } from "./planes.js";
+import { blank, isEmpty, pack, unpack } from "./planes.js";
 
 export const DRAWN = 1, ERASED = 2; // in `touched`
 
@@ -19,17 +8,14 @@ const MOST_STATES = 200, MOST_RESULTS = 12;
 
 export class Work {
   constructor() {
-    /** @type {State[]} */
-    this.states = [];
+    this.states = /** @type {State[]} */ ([]);
     this.place = -1; // of the present one
-    /** @type {State[]} those with a result, to go back to */
-    this.results = [];
+    this.results = /** @type {State[]} */ ([]); // to go back to
     this.mask = this.edges = this.touched = new Uint8Array(0);
     this.covered = new Uint8Array(0); // the hole that the shown result has painted
-    /** @type {Uint32Array | null} RGBA, 0 where there is none */
-    this.colours = null;
-    /** @type {Set<"mask" | "edges" | "touched" | "colours">} planes that were painted since the present state */
-    this.changed = new Set();
+    this.colours = /** @type {Uint32Array | null} */ (null); // RGBA, 0 where there is none
+    this.changed = /** @type {Set<"mask" | "edges" | "touched" | "colours">} */ (new Set()); // planes painted since the present state
+    this.ideas = { mask: /** @type {Packed | null} */ (null), shown: /** @type {Idea[]} */ ([]) }; // `mask`: the hole that they are for
     this.isSaved = true;
   }
 
@@ -57,15 +43,27 @@ export class Work {
   /** @param {State} state that comes after the present one */
   push(state) {
     this.states = [...this.states.slice(0, this.place + 1), state].slice(-MOST_STATES);
-    this.place = this.states.length - 1;
+    this.#goTo(this.states.length - 1);
+  }
+
+  /** @param {-1 | 1} by @returns {boolean} whether there was such a state */
+  step(by) {
+    if (!this.states[this.place + by]) return false;
+    this.#goTo(this.place + by);
+    return true;
+  }
+
+  /** @param {number} place of a state */
+  #goTo(place) {
+    this.place = place;
     this.rollBack();
     this.isSaved = false;
   }
 
-  /** Something was done: a new state, not repaired yet. @param {Partial<State>} [changes] by default what was painted */
+  /** A new state, not repaired yet, of what was painted, or has changed otherwise. @param {Partial<State>} [changes] */
   commit(changes) {
     const painted = [...this.changed].map((name) => [name, pack(/** @type {Plane} */ (this[name]))]);
-    const state = { ...this.state, isCurrent: false, ...(changes ?? Object.fromEntries(painted)) };
+    const state = { ...this.state, isCurrent: false, ...Object.fromEntries(painted), ...changes };
     this.push(isEmpty(state.mask) ? { ...state, result: null, isCurrent: true } : state);
   }
 
@@ -89,15 +87,6 @@ export class Work {
     this.rollBack();
   }
 
-  /** @param {-1 | 1} by @returns {boolean} whether there was such a state */
-  step(by) {
-    if (!this.states[this.place + by]) return false;
-    this.place += by;
-    this.rollBack();
-    this.isSaved = false;
-    return true;
-  }
-
   /** The planes are the present state's again. */
   rollBack() {
     const { photo, mask, edges, touched, colours, result } = this.state, size = photo.width * photo.height;
@@ -105,7 +94,7 @@ export class Work {
     unpack(mask, this.mask);
     unpack(edges, this.edges);
     unpack(touched, this.touched);
-    unpack(result ? result.mask : blank(size), this.covered);
+    unpack(result?.mask ?? blank(size), this.covered);
     this.colours = colours && unpack(colours, new Uint32Array(size));
     this.changed.clear();
   }
@@ -117,7 +106,7 @@ export function freshState(photo) {
   return { photo, mask: empty, edges: empty, touched: empty, colours: null, result: null, isCurrent: true };
 }
 
-/** @param {string} patch a PNG in base64 @returns {string} where the browser finds it */
-export function patchUrl(patch) {
-  return URL.createObjectURL(new Blob([fromBase64(patch)], { type: "image/png" }));
+/** What shows a result. @param {Result} result */
+export function resultUrl({ patch }) {
+  return `data:image/png;base64,${patch}`;
 }
