@@ -266,7 +266,7 @@ def test_the_space_is_made_of_the_package_alone(hub, on_hub, checkout):
         "requirements.txt",
         "thumbnail.png",
     }
-    endings = {".py", ".typed", ".json", ".safetensors", ".md", ".jpg", ".png", ".css", ".html", ".js"}
+    endings = {".py", ".typed", ".json", ".safetensors", ".md", ".jpg", ".png", ".css", ".html", ".js", ".ts"}
     assert {Path(name).suffix for name in names if "/" in name} == endings
     for path in (ROOT / "edgeconnect_hf").rglob("*.py"):
         assert path.relative_to(ROOT).as_posix() in names

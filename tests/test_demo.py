@@ -280,6 +280,7 @@ def test_paint_draw_undo_compare_save_and_restore(open_page, files, pipeline, ti
     assert Image.open(io.BytesIO(content)).getexif()[0x010F] == "Maker"
     assert np.array_equal(pixels(save(page, "mask")[1])[..., 0] > 0, mask)
     assert np.array_equal(pixels(save(page, "lines")[1])[..., 0], with_line)
+    page.locator("[name=by]").fill("5")
     name, project = save(page, "project")
     assert name == "photo.zip"
     with zipfile.ZipFile(io.BytesIO(project)) as archive:
@@ -304,6 +305,7 @@ def test_paint_draw_undo_compare_save_and_restore(open_page, files, pipeline, ti
     assert np.array_equal(plane(page, "mask") > 0, mask)
     assert np.array_equal(plane(page, "edges"), with_line)
     assert np.array_equal(pixels(save(page, "png")[1]), repaired)
+    expect(page.locator("[name=by]")).to_have_value("5")
     assert json.loads(zipfile.ZipFile(io.BytesIO(save(page, "project")[1])).read("project.json"))["name"] == "photo.jpg"
 
 
@@ -527,6 +529,7 @@ def test_select_an_object_pick_an_idea_lay_a_colour_extend(open_page, files, pip
     (first,), (other,), *_ = tiny_pipeline.generate_edges(photo, mask, num_proposals=4, generator=random)
     assert np.array_equal(plane(page, "edges"), np.where(mask, np.asarray(other), np.asarray(first)))
     assert page.locator("[name=draws][value=mine]").is_checked()
+    expect(page.locator(".ec-ideas button")).to_have_count(4)
 
     take(page, "colour")
     page.locator("[name=colour]").fill("#10ff20")
@@ -534,6 +537,7 @@ def test_select_an_object_pick_an_idea_lay_a_colour_extend(open_page, files, pip
     result = pixels(save(page, "png")[1])
     assert (result[160, 226:239, 1] > pixels(files / "photo.png")[160, 226:239, 1]).all()
 
+    page.locator("[name=left]").fill("")  # as much as 0
     page.locator("[name=right]").fill("32")
     repair_after(page, lambda page: page.locator("[data-do=extend]").click())
     assert pixels(save(page, "png")[1]).shape == (HEIGHT, WIDTH + 32, 3)
@@ -569,6 +573,23 @@ def test_the_photo_is_extended_to_an_aspect_ratio(open_page, files):
     assert len(ratios) == 7
     for ratio in ratios:
         assert any(find_margins((HEIGHT, WIDTH), {}, ratio)) == (ratio != "3:2")  # each is one that Python knows
+
+
+@needs_chromium
+def test_what_an_earlier_version_of_the_page_kept_is_not_offered(open_page, files):
+    page = open_page()
+    open_photo(page, files / "photo.png")
+    repair_after(page, stroke, (190, 150), (290, 150))
+    for change, offered in (("", True), ("state.mask.values = Uint8Array.of(0);", False)):
+        page.evaluate(
+            "async () => {"
+            "  const { createStore, update } = await import('/canvas/idb-keyval.js');"
+            f"  await update('state', (state) => {{ {change} return state }}, createStore('edgeconnect', 'work'));"
+            "}"
+        )
+        page.reload()
+        wait_for_app(page)
+        expect(page.locator(".ec-restore")).to_be_visible(visible=offered)
 
 
 @needs_chromium

@@ -3,15 +3,15 @@
 import { extend, grow, keepResult, propose, repair } from "./asking.js";
 import { saveDrawing, saveProject, saveResult } from "./files.js";
 import { open, openDrawing, openExample, restore } from "./opening.js";
-import { blank, pack } from "./planes.js";
+import { pack } from "./planes.js";
 import { forget } from "./store.js";
 
 /** @param {App} app @returns {Record<string, (value?: any) => unknown>} given their `data-value` */
 export function actsOf(app) {
   const { work, panel, view, server } = app;
-  const edit = (/** @type {Partial<State>} */ changes, message = "") => {
+  const edit = (/** @type {() => Partial<State>} */ change, message = "") => {
     app.drop();
-    app.done(changes);
+    app.done(change());
     panel.say(message);
   };
   const step = (/** @type {-1 | 1} */ by) => {
@@ -56,13 +56,13 @@ export function actsOf(app) {
     extend: () => extend(app),
     grow: () => grow(app, 1),
     shrink: () => grow(app, -1),
-    invert: () => edit({ mask: pack(work.mask.map((value) => 255 - value)) }, "The hole is inverted."),
-    clear: () => edit({ mask: blank(work.mask.length) }, "The hole is cleared."),
-    "clear-lines"() {
-      const { mask, edges, touched } = work, outside = (/** @type {Uint8Array} */ plane) => pack(plane.map((value, i) => (mask[i] ? 0 : value)));
-      edit({ edges: outside(edges), touched: outside(touched) });
-    },
-    "clear-colours": () => edit({ colours: null }),
+    invert: () => edit(() => ({ mask: pack(work.mask.map((value) => 255 - value)) }), "The hole is inverted."),
+    clear: () => edit(() => ({ mask: pack(new Uint8Array(work.mask.length)) }), "The hole is cleared."),
+    "clear-lines": () => edit(() => {
+      const outside = (/** @type {Uint8Array} */ plane) => pack(plane.map((value, i) => (work.mask[i] ? 0 : value)));
+      return { edges: outside(work.edges), touched: outside(work.touched) };
+    }),
+    "clear-colours": () => edit(() => ({ colours: null })),
     "upload-mask": async () => openDrawing(app, "mask", await panel.chooseFile("image/*")),
     "upload-lines": async () => openDrawing(app, "edges", await panel.chooseFile("image/*")),
 

@@ -1,6 +1,7 @@
 /** The page put together, by the component, once it stands. */
 
 import { actsOf } from "./acts.js";
+import Alpine from "./alpine.js";
 import { repair } from "./asking.js";
 import { Layers } from "./layers.js";
 import { open } from "./opening.js";
@@ -18,9 +19,13 @@ export class App {
     this.props = props;
     this.server = new Server(functions, upload, props.max_megabytes);
     this.work = new Work();
-    this.panel = Panel.of(this, root);
+    this.panel = /** @type {Panel} */ (Alpine.reactive(new Panel(root)));
+    Alpine.data("panel", () => this.panel);
+    Alpine.magic("app", () => this);
+    Alpine.initTree(root);
     this.layers = new Layers(root, this.work);
-    this.view = new View(root, (scale) => this.layers.zoomed(scale));
+    this.view = new View(root, this.panel);
+    Alpine.effect(() => this.layers.zoomed(this.panel.pixels));
     this.pointer = new Pointer(this);
     this.acts = actsOf(this);
     this.asking = new AbortController(); // what is asked of the server about the work

@@ -1,11 +1,9 @@
 /** Files in and out: photos, masks, line maps, projects. */
 
-import { blank, renderPng } from "./planes.js";
+import { pack, renderPng } from "./planes.js";
 import { Refusal } from "./server.js";
 
 const PHOTO = "photo", MASK = "mask.png", LINES = "lines.png", PROJECT = "project.json"; // in a project
-
-const stem = (/** @type {Photo} */ { name }) => name.replace(/\.[^.]*$/, "");
 
 /** As the browser sees it: of width 0 if it cannot read it. @param {Blob} blob @param {string} name @returns {Promise<Photo>} */
 export async function readPhoto(blob, name) {
@@ -31,7 +29,7 @@ export async function checkPhoto(server, photo) {
 
 /** @param {Server} server @param {State} state @param {"png" | "jpeg"} kind @returns {Promise<string>} the path of the photo with its result */
 export async function writeResult(server, { photo, result }, kind) {
-  const { mask, patch } = result ?? { mask: blank(photo.width * photo.height), patch: "" };
+  const { mask, patch } = result ?? { mask: pack(new Uint8Array(photo.width * photo.height)), patch: "" };
   return (await server.ask("save", { mask, patch, name: photo.name, kind }, photo)).path;
 }
 
@@ -90,4 +88,9 @@ function download(blob, name) {
   const link = Object.assign(document.createElement("a"), { href: URL.createObjectURL(blob), download: name });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}
+
+/** @param {Photo} photo @returns {string} its name without its ending */
+function stem({ name }) {
+  return name.replace(/\.[^.]*$/, "");
 }

@@ -23,9 +23,9 @@ export class Layers {
     this.rim = 1; // pixels of the photo that the hole's rim is wide
   }
 
-  /** The rim is seen at any zoom. @param {number} scale pixels of the screen to one of the photo */
-  zoomed(scale) {
-    const rim = Math.max(1, 2 ** Math.round(Math.log2(1 / scale)));
+  /** The rim is seen at any zoom. @param {number} pixels of the screen to one of the photo */
+  zoomed(pixels) {
+    const rim = Math.max(1, 2 ** Math.round(Math.log2(1 / pixels)));
     if (rim === this.rim) return;
     this.rim = rim;
     if (this.work.photo) this.show();

@@ -1,6 +1,5 @@
-/** What the page shows around the photo, and what can be set there: canvas.html is bound to these values by Alpine. */
+/** What the page shows around the photo, and what can be set there: Alpine binds canvas.html to these values. */
 
-import Alpine from "./alpine.js";
 import { clamp } from "./shapes.js";
 import { resultUrl } from "./work.js";
 
@@ -20,18 +19,10 @@ export class Panel {
     this.brush = { x: 0, y: 0, isShown: false }; // the tool's outline on the photo
     this.path = ""; // of what is about to be painted
     this.divider = 50;
+    this.pixels = 1; // of the screen, to one of the photo
     this.isBefore = this.isFullscreen = this.isBusy = false;
     this.said = { message: "" };
     this.error = "";
-  }
-
-  /** @param {App} app whose events the page brings @param {HTMLElement} root @returns {Panel} that the page follows */
-  static of(app, root) {
-    const panel = Alpine.reactive(new Panel(root));
-    Alpine.data("panel", () => panel);
-    Alpine.magic("app", () => app);
-    Alpine.initTree(root);
-    return panel;
   }
 
   /** RGBA as in a canvas. */

@@ -20,11 +20,6 @@ export function unpack(packed, plane) {
   return plane;
 }
 
-/** @param {number} size @returns {Packed} a plane of nothing but 0 */
-export function blank(size) {
-  return { values: toBase64(Uint8Array.of(0)), lengths: toBase64(Uint32Array.of(size)) };
-}
-
 /** @param {Packed} packed @returns {boolean} whether all of it is 0 */
 export function isEmpty({ values }) {
   return !fromBase64(values, Uint8Array).some(Boolean);

@@ -20,7 +20,8 @@ export function keep({ photo: { blob, ...photo }, ...state }) {
 /** @returns {Promise<State | null>} the last one; its photo's address is to be made anew */
 export async function recall() {
   const [bytes, state] = await getMany(["photo", "state"], STORE).catch(() => []);
-  return bytes && state ? { ...state, photo: { ...state.photo, blob: new Blob([bytes]) } } : null;
+  const isOurs = bytes && typeof state?.mask.values === "string"; // not an earlier version's
+  return isOurs ? { ...state, photo: { ...state.photo, blob: new Blob([bytes]) } } : null;
 }
 
 export async function forget() {

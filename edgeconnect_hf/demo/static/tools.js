@@ -1,7 +1,7 @@
 /** The tools, which are buttons of canvas.html, and what a pointer does with them. */
 
 import { select } from "./asking.js";
-import { between, capsule, fill, snapped } from "./shapes.js";
+import { between, capsule, fill, rectangle, snapped } from "./shapes.js";
 import { DRAWN, ERASED } from "./work.js";
 
 /** @param {App} app @param {Point} start @param {Keys} keys @param {boolean} isPanning whatever the tool is @returns {Gesture | null} */
@@ -17,7 +17,7 @@ export function begin(app, start, keys, isPanning) {
 
 /** What a pointer spans from where it was put down, seen before it is done. @type {Record<string, (points: Point[], point: Point, keys: Keys) => Point[]>} */
 const REACH = {
-  rectangle: ([start], point) => [start, { x: point.x, y: start.y }, point, { x: start.x, y: point.y }],
+  rectangle: ([start], point) => rectangle(start, point),
   line: ([start], point, { shiftKey }) => [start, shiftKey ? snapped(start, point) : point],
   lasso: (points, point) => [...points, point],
   select: (points, point) => [...points, point],
@@ -73,7 +73,7 @@ function pencil(app, start) {
   };
 }
 
-/** What the tools paint. @type {Record<Tool["of"], ("mask" | "edges" | "touched" | "colours")[]>} */
+/** What the tools paint. @type {Record<Tool["of"], PlaneName[]>} */
 const PLANES = { hole: ["mask"], lines: ["edges", "touched"], colour: ["colours"], view: [] };
 
 /** Paint a shape into the planes that the tool changes. @param {App} app @param {Point[]} shape */

@@ -1,6 +1,7 @@
 /** The types that several of the page's files share. */
 
 type App = import("./app.js").App;
+type Panel = import("./panel.js").Panel;
 type Server = import("./server.js").Server;
 type Work = import("./work.js").Work;
 
@@ -12,6 +13,7 @@ type Box = { left: number; top: number; right: number; bottom: number };
 
 /** A value a pixel of the photo, in rows from the top. */
 type Plane = Uint8Array | Uint32Array;
+type PlaneName = "mask" | "edges" | "touched" | "colours";
 /** A plane as runs of equal values, in base64; `lengths` of 32 bits. */
 type Packed = { values: string; lengths: string };
 
@@ -50,7 +52,7 @@ type Opening = { blob: Blob; name: string; settings?: object; complete?: (photo:
 
 type Tool = {
   id: string;
-  name: string;
+  name: string; // in lower case
   of: "hole" | "lines" | "colour" | "view"; // what it works on
   size?: number; // in pixels on a photo of 1024 pixels; only of tools that have one
 };

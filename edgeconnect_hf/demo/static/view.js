@@ -5,12 +5,11 @@ import { clamp } from "./shapes.js";
 const LEAST = 0.02, MOST = 32;
 
 export class View {
-  /** @param {HTMLElement} root @param {(scale: number) => void} zoomed is told how large the photo is shown */
-  constructor(root, zoomed) {
-    this.zoomed = zoomed;
+  /** @param {HTMLElement} root @param {Panel} panel */
+  constructor(root, panel) {
+    this.panel = panel;
     const frame = (this.frame = /** @type {HTMLElement} */ (root.querySelector(".ec-view")));
     this.stage = /** @type {HTMLElement} */ (root.querySelector(".ec-stage"));
-    this.output = /** @type {HTMLElement} */ (root.querySelector(".ec-zoom"));
     this.scale = 1;
     this.x = this.y = 0;
     this.width = this.height = 1;
@@ -79,8 +78,6 @@ export class View {
     this.x = clamp(this.x, edge - this.width * this.scale, clientWidth - edge);
     this.y = clamp(this.y, edge - this.height * this.scale, clientHeight - edge);
     for (const [name, value] of Object.entries({ x: this.x, y: this.y, scale: this.scale })) this.stage.style.setProperty(`--${name}`, String(value));
-    this.zoomed(this.scale * devicePixelRatio);
-    this.stage.classList.toggle("is-large", this.scale * devicePixelRatio >= 3);
-    this.output.textContent = `${Math.round(this.scale * devicePixelRatio * 100)} %`;
+    this.panel.pixels = this.scale * devicePixelRatio;
   }
 }

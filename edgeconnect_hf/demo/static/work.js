@@ -1,6 +1,6 @@
 /** What a person works on: the photo, the hole, the lines, the colours, the result; and all its states, to undo and redo. */
 
-import { blank, isEmpty, pack, unpack } from "./planes.js";
+import { isEmpty, pack, unpack } from "./planes.js";
 
 export const DRAWN = 1, ERASED = 2; // in `touched`
 
@@ -14,7 +14,7 @@ export class Work {
     this.mask = this.edges = this.touched = new Uint8Array(0);
     this.covered = new Uint8Array(0); // the hole that the shown result has painted
     this.colours = /** @type {Uint32Array | null} */ (null); // RGBA, 0 where there is none
-    this.changed = /** @type {Set<"mask" | "edges" | "touched" | "colours">} */ (new Set()); // planes painted since the present state
+    this.changed = /** @type {Set<PlaneName>} */ (new Set()); // what was painted since the present state
     this.ideas = { mask: /** @type {Packed | null} */ (null), shown: /** @type {Idea[]} */ ([]) }; // `mask`: the hole that they are for
     this.isSaved = true;
   }
@@ -94,7 +94,8 @@ export class Work {
     unpack(mask, this.mask);
     unpack(edges, this.edges);
     unpack(touched, this.touched);
-    unpack(result?.mask ?? blank(size), this.covered);
+    if (result) unpack(result.mask, this.covered);
+    else this.covered.fill(0);
     this.colours = colours && unpack(colours, new Uint32Array(size));
     this.changed.clear();
   }
@@ -102,7 +103,7 @@ export class Work {
 
 /** Of a photo with nothing done to it. @param {Photo} photo @returns {State} */
 export function freshState(photo) {
-  const empty = blank(photo.width * photo.height);
+  const empty = pack(new Uint8Array(photo.width * photo.height));
   return { photo, mask: empty, edges: empty, touched: empty, colours: null, result: null, isCurrent: true };
 }
 
