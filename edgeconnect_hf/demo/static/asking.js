@@ -20,11 +20,12 @@ export function repair(app, began = performance.now()) {
   const { work, panel, server } = app, hole = aboutHole(app), { photo, mask, edges, colours, isCurrent, result } = work.state;
   const lines = panel.settings.draws === "mine" ? edges : null, draft = !(isCurrent && result?.isDraft);
   return app.ask(async () => {
-    const answer = await server.ask("repair", { ...hole, edges: lines, colours, draft }, photo);
-    await Object.assign(new Image(), { src: resultUrl(answer) }).decode(); // so that nothing flashes
-    return answer;
-  }, ({ box, patch, isDraft, edges }) => {
-    work.settle({ box, patch, mask, isDraft }, edges);
+    const { box, patch, isDraft, edges } = await server.ask("repair", { ...hole, edges: lines, colours, draft }, photo);
+    const result = { box, patch, mask, isDraft };
+    await Object.assign(new Image(), { src: resultUrl(result) }).decode(); // so that nothing flashes
+    return { result, edges, isDraft };
+  }, ({ result, edges, isDraft }) => {
+    work.settle(result, edges);
     app.refresh();
     panel.say(`Repaired in ${((performance.now() - began) / 1000).toFixed(1)} seconds${isDraft ? "; its texture follows" : ""}.`);
     if (isDraft) app.try(() => repair(app, began));
@@ -81,13 +82,12 @@ export function keepResult(app) {
 
 /** A click, a box, or, where it turns, a scribble. @param {Point[]} path @param {Photo} photo @param {number} least less far is a click */
 function told(path, photo, least) {
-  const { width, height } = photo;
-  const xs = path.map(({ x }) => clamp(x, 0, width - 1)), ys = path.map(({ y }) => clamp(y, 0, height - 1));
+  const xs = path.map(({ x }) => clamp(x, 0, photo.width - 1)), ys = path.map(({ y }) => clamp(y, 0, photo.height - 1));
   const box = [Math.min(...xs), Math.min(...ys), Math.max(...xs), Math.max(...ys)], [across, down] = [box[2] - box[0], box[3] - box[1]];
   if (Math.hypot(across, down) < least) return { points: [[xs[0], ys[0]]] };
   const length = xs.reduce((sum, x, i) => sum + (i ? Math.hypot(x - xs[i - 1], ys[i] - ys[i - 1]) : 0), 0);
   if (length < 1.3 * Math.hypot(across, down) && across > least && down > least) return { box };
-  const scribble = new Uint8Array(width * height), span = /** @type {Span} */ ((start, end) => scribble.fill(255, start, end));
+  const scribble = new Uint8Array(photo.width * photo.height), span = /** @type {Span} */ ((start, end) => scribble.fill(255, start, end));
   for (let i = 1; i < path.length; i++) fill(capsule(path[i - 1], path[i], Math.max(2, least)), photo, span);
   return { scribble: pack(scribble) };
 }

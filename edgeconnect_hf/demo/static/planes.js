@@ -40,7 +40,7 @@ export function renderPng(box, colourAt) {
 }
 
 /** @param {string} text @param {typeof Uint8Array | typeof Uint32Array} Values */
-function fromBase64(text, Values) {
+export function fromBase64(text, Values) {
   const letters = atob(text), bytes = new Uint8Array(letters.length);
   for (let i = 0; i < letters.length; i++) bytes[i] = letters.charCodeAt(i);
   return new Values(bytes.buffer);

@@ -1,10 +1,5 @@
 /** Shapes as closed polygons, painted into planes without soft edges: a pixel belongs to a shape if its centre does. */
 
-/** @param {Point} a @param {Point} b opposite corners @returns {Point[]} */
-export function rectangle(a, b) {
-  return [a, { x: b.x, y: a.y }, b, { x: a.x, y: b.y }];
-}
-
 /** A line with round ends. @param {Point} from @param {Point} to @param {number} radius @returns {Point[]} */
 export function capsule(from, to, radius) {
   const direction = Math.atan2(to.y - from.y, to.x - from.x), steps = Math.ceil(8 + radius / 2);

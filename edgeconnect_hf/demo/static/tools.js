@@ -1,7 +1,7 @@
 /** The tools, which are buttons of canvas.html, and what a pointer does with them. */
 
 import { select } from "./asking.js";
-import { between, capsule, fill, rectangle, snapped } from "./shapes.js";
+import { between, capsule, fill, snapped } from "./shapes.js";
 import { DRAWN, ERASED } from "./work.js";
 
 /** @param {App} app @param {Point} start @param {Keys} keys @param {boolean} isPanning whatever the tool is @returns {Gesture | null} */
@@ -17,7 +17,7 @@ export function begin(app, start, keys, isPanning) {
 
 /** What a pointer spans from where it was put down, seen before it is done. @type {Record<string, (points: Point[], point: Point, keys: Keys) => Point[]>} */
 const REACH = {
-  rectangle: ([start], point) => rectangle(start, point),
+  rectangle: ([a], b) => [a, { x: b.x, y: a.y }, b, { x: a.x, y: b.y }],
   line: ([start], point, { shiftKey }) => [start, shiftKey ? snapped(start, point) : point],
   lasso: (points, point) => [...points, point],
   select: (points, point) => [...points, point],

@@ -1,6 +1,6 @@
 /** What a person works on: the photo, the hole, the lines, the colours, the result; and all its states, to undo and redo. */
 
-import { isEmpty, pack, unpack } from "./planes.js";
+import { fromBase64, isEmpty, pack, unpack } from "./planes.js";
 
 export const DRAWN = 1, ERASED = 2; // in `touched`
 
@@ -107,7 +107,11 @@ export function freshState(photo) {
   return { photo, mask: empty, edges: empty, touched: empty, colours: null, result: null, isCurrent: true };
 }
 
-/** What shows a result. @param {Result} result */
-export function resultUrl({ patch }) {
-  return `data:image/png;base64,${patch}`;
+const urls = /** @type {WeakMap<Result, string>} */ (new WeakMap());
+
+/** Where the browser finds what a result painted. @param {Result} result */
+export function resultUrl(result) {
+  const url = urls.get(result) ?? URL.createObjectURL(new Blob([fromBase64(result.patch, Uint8Array)], { type: "image/png" }));
+  urls.set(result, url);
+  return url;
 }
